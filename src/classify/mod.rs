@@ -1,0 +1,1 @@
+//! Clusters, classes and heads.

@@ -1,0 +1,47 @@
+//! Networks without their top: normalised pictures to feature vectors.
+
+pub mod network;
+pub mod weights;
+
+use crate::Result;
+use alloc::{boxed::Box, sync::Arc};
+use burn::tensor::Tensor;
+
+/// Turns a batch of preprocessed pictures into feature vectors.
+///
+/// # Contract
+/// - The input is `[n, c, h, w]` with `[c, h, w] == input_shape()`, `n ≥ 1`, on any device; the
+///   output is `[n, feature_len()]` on the featurizer's device. Row `i` depends on picture `i` only,
+///   so any batch size gives the same features to rounding.
+/// - Takes `&self`: one featurizer serves many threads.
+/// - After an error the featurizer can be used again.
+pub trait Featurizer {
+    /// Channels, height and width of one picture.
+    fn input_shape(&self) -> [usize; 3];
+
+    /// Length of one feature vector.
+    fn feature_len(&self) -> usize;
+
+    /// `[n, c, h, w]` → `[n, feature_len]`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the batch's shape is another.
+    fn featurize(&self, batch: Tensor<4>) -> Result<Tensor<2>>;
+}
+
+macro_rules! forward {
+    ($($t:ty),*) => {$(
+        impl<F: Featurizer + ?Sized> Featurizer for $t {
+            fn input_shape(&self) -> [usize; 3] {
+                (**self).input_shape()
+            }
+            fn feature_len(&self) -> usize {
+                (**self).feature_len()
+            }
+            fn featurize(&self, batch: Tensor<4>) -> Result<Tensor<2>> {
+                (**self).featurize(batch)
+            }
+        }
+    )*};
+}
+forward!(&F, Box<F>, Arc<F>);

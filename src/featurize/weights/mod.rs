@@ -1,0 +1,22 @@
+//! Checkpoint files: tensors by the network's names, whatever framework wrote them.
+
+use crate::Result;
+use alloc::{borrow::Cow, string::String, vec::Vec};
+
+/// Tensors by name, as a network asks for them.
+///
+/// Names and layouts are torchvision's: convolutions `[out, in / groups, kh, kw]`, linear layers
+/// `[out, in]`, BatchNorm `weight`, `bias`, `running_mean`, `running_var`. Readers of other formats
+/// translate both.
+pub trait WeightSource {
+    /// The names it can give, in the file's order.
+    fn names(&self) -> Vec<String>;
+
+    /// The values of one tensor in row-major order; borrowed where the file's bytes allow.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) naming the tensor and what the file looks like;
+    /// [`Shape`](crate::ErrorKind::Shape) with expected and found shape;
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if the bytes end early.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>>;
+}

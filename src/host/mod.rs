@@ -1,0 +1,3 @@
+//! Everything that needs an operating system: sources, decoding, the driver, runs and sinks.
+
+pub mod source;

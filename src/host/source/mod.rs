@@ -1,0 +1,53 @@
+//! Where encoded pictures come from: listing in a fixed order, fetching, labels.
+
+use crate::Result;
+use alloc::string::String;
+use bytes::Bytes;
+use futures::{future::BoxFuture, stream::BoxStream};
+
+/// One picture of a source.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Unique within the source; what `path` columns, messages and `rejects.csv` show.
+    pub path: String,
+    /// Its label, if the source's label rule gives one.
+    pub label: Option<String>,
+    /// Bytes, as listed.
+    pub size: u64,
+    /// Changes when the content does: ETag, or modification time and size.
+    pub version: Option<String>,
+    /// Where its bytes are.
+    pub body: Body,
+}
+
+/// Where an [`Object`]'s bytes are.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Body {
+    /// In the source's store, under this location.
+    Stored(object_store::path::Path),
+    /// A byte range of a stored object (a member of an uncompressed tar).
+    Range(object_store::path::Path, core::ops::Range<u64>),
+    /// Read along with the listing (a compressed tar, a stream).
+    Inline(Bytes),
+}
+
+/// Lists and fetches encoded pictures.
+///
+/// # Contract
+/// - `list` yields objects in an order that depends on the content only, so that two runs over the
+///   same data cut the same parts. It is lazy: nothing is read ahead of what is polled.
+/// - An `Err` item concerns one object or directory; the stream may go on after it. A stream that
+///   can't go on ends after its error.
+/// - `fetch` may be called for many objects at once, from any thread; it retries what is worth
+///   retrying before it fails.
+pub trait Source: Send + Sync {
+    /// The pictures, in a fixed order.
+    fn list(&self) -> BoxStream<'_, Result<Object>>;
+
+    /// The encoded bytes of one picture.
+    fn fetch<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Bytes>>;
+
+    /// The source as the user named it, without credentials.
+    fn describe(&self) -> String;
+}

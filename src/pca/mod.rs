@@ -1,0 +1,100 @@
+//! Principal components of data that arrives in batches and on many machines.
+
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::{format, vec::Vec};
+
+/// A batch of rows, `[n, d]` row-major `f32`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    data: &'a [f32],
+    columns: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of `columns` values each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if `columns` is zero or does not divide `data.len()`.
+    pub fn new(data: &'a [f32], columns: usize) -> Result<Self> {
+        if columns == 0 || data.len() % columns != 0 {
+            let m = format!("{} values do not make rows of {columns}", data.len());
+            return Err(Error::new(ErrorKind::Shape, Stage::Pca, m));
+        }
+        Ok(Self { data, columns })
+    }
+
+    /// All values, row after row.
+    pub fn data(&self) -> &'a [f32] {
+        self.data
+    }
+
+    /// Values in a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.data.len() / self.columns
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+}
+
+/// How many components to keep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Keep {
+    /// This many.
+    Count(usize),
+    /// As few as explain at least this fraction (0, 1] of the total variance.
+    Variance(f64),
+}
+
+/// Mean, components and variances: the fitted affine map.
+#[derive(Clone, Debug)]
+pub struct Projection {}
+
+/// Principal component analysis over a stream of batches.
+///
+/// # Contract
+/// - After any sequence of `partial_fit` and `merge`, the state stands for the multiset of all rows
+///   seen; the order and the split don't matter beyond rounding.
+/// - A failed call leaves the state as it was.
+/// - `fit` doesn't change the state: more rows may follow, and another `keep` may be asked.
+pub trait IncrementalPca: Sized {
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] for another number of columns, [`ErrorKind::NonFinite`] naming row and
+    /// column of the first NaN or infinity.
+    fn partial_fit(&mut self, rows: Rows<'_>) -> Result<()>;
+
+    /// Adds all rows another state has seen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mismatch`] if the other state has other columns or another configuration.
+    fn merge(&mut self, other: &Self) -> Result<()>;
+
+    /// Rows seen.
+    fn count(&self) -> u64;
+
+    /// The projection onto the leading components.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Insufficient`] for fewer than two rows, [`ErrorKind::InvalidArgument`] for a
+    /// `keep` outside its range.
+    fn fit(&self, keep: Keep) -> Result<Projection>;
+
+    /// The state in a versioned format that `from_bytes` of the same type reads.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// Reads what `to_bytes` wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] or [`ErrorKind::Unsupported`] for anything else.
+    fn from_bytes(bytes: &[u8]) -> Result<Self>;
+}

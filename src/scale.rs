@@ -1,0 +1,1 @@
+//! Mergeable mean and variance.
