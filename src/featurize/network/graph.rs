@@ -34,6 +34,13 @@ pub struct Padding {
     pub right: usize,
 }
 
+impl Padding {
+    /// The same on every side.
+    pub const fn all(pixels: usize) -> Self {
+        Self { top: pixels, left: pixels, bottom: pixels, right: pixels }
+    }
+}
+
 /// Inference BatchNorm: `(x − running_mean) / sqrt(running_var + epsilon) · weight + bias`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Norm {
