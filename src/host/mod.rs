@@ -1,3 +1,4 @@
 //! Everything that needs an operating system: sources, decoding, the driver, runs and sinks.
 
+pub mod demo;
 pub mod source;
