@@ -1,0 +1,4 @@
+//! What several test targets share.
+#![allow(dead_code)]
+
+pub(crate) mod generator;
