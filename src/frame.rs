@@ -1,5 +1,10 @@
 //! [`Frame`]: borrowed pixels as a decoder or a camera hands them over.
 
+mod bayer;
+mod convert;
+
+pub(crate) use convert::MAX_SIDE;
+
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::format;
 
@@ -11,15 +16,17 @@ pub enum PixelFormat {
     Rgb,
     /// Interleaved blue, green, red (OpenCV's order).
     Bgr,
-    /// Interleaved red, green, blue, alpha.
+    /// Interleaved red, green, blue, alpha; alpha is dropped, as Pillow's `convert("RGB")` does.
     Rgba,
     /// One luma sample a pixel.
     Gray,
-    /// YUV 4:2:2 packed `Y0 U Y1 V` (BT.601, limited range), even width.
+    /// YUV 4:2:2 packed `Y0 U Y1 V` (BT.601, limited range; OpenCV's `COLOR_YUV2RGB_YUYV`), even width.
     Yuyv,
-    /// YUV 4:2:0, a Y plane followed by interleaved `U V` rows (BT.601, limited range), even sizes.
+    /// YUV 4:2:0, a Y plane followed by interleaved `U V` rows (BT.601, limited range; OpenCV's
+    /// `COLOR_YUV2RGB_NV12`), even sizes.
     Nv12,
-    /// Raw Bayer mosaic, first row `R G R G…`.
+    /// Raw Bayer mosaic, first row `R G R G…`; demosaiced bilinearly as OpenCV's
+    /// `COLOR_BayerRGGB2RGB`, at least 3×3.
     BayerRggb,
     /// Raw Bayer mosaic, first row `B G B G…`.
     BayerBggr,
@@ -74,8 +81,8 @@ impl<'a> Frame<'a> {
             return bad(format!("a frame needs at least one pixel, found {width}x{height}"));
         }
         let odd = match format {
-            PixelFormat::Yuyv => width % 2 != 0,
-            PixelFormat::Nv12 => width % 2 != 0 || height % 2 != 0,
+            PixelFormat::Yuyv => !width.is_multiple_of(2),
+            PixelFormat::Nv12 => !width.is_multiple_of(2) || !height.is_multiple_of(2),
             _ => false,
         };
         if odd {
@@ -85,14 +92,17 @@ impl<'a> Frame<'a> {
         if stride < row {
             return bad(format!("stride {stride} is shorter than a row of {row} bytes"));
         }
-        let rows = if format == PixelFormat::Nv12 { height + height / 2 } else { height };
+        let rows = if format == PixelFormat::Nv12 { height.saturating_add(height / 2) } else { height };
         let need = (rows - 1).checked_mul(stride).and_then(|n| n.checked_add(row));
         match need {
             Some(need) if data.len() >= need => Ok(Self { format, width, height, stride, data }),
-            _ => bad(format!(
-                "{width}x{height} {format:?} with stride {stride} needs {need:?} bytes, found {}",
+            Some(need) => bad(format!(
+                "{width}x{height} {format:?} with stride {stride} needs {need} bytes, found {}",
                 data.len()
             )),
+            None => {
+                bad(format!("{width}x{height} {format:?} with stride {stride} exceeds the address space"))
+            }
         }
     }
 

@@ -1,7 +1,49 @@
 //! Pixels to normalised planar floats, step by step as the peers compute it.
+//!
+//! A [`Recipe`] lists the steps as data, a [`Preset`] is the recipe of a checkpoint family, and
+//! [`RecipePreprocessor`] runs one. Where a peer (Pillow, OpenCV) computes in integers, the bytes are
+//! the same; normalised floats agree to a relative 1e-6.
+//!
+//! ```
+//! use fruitcore::preprocess::{Preset, RecipePreprocessor};
+//! use fruitcore::{Frame, PixelFormat, Preprocessor};
+//!
+//! let recipe = Preset::NotebookTf.recipe(224)?;
+//! let mut preprocessor = RecipePreprocessor::new(recipe);
+//!
+//! let pixels = vec![128; 100 * 100 * 3];
+//! let frame = Frame::new(PixelFormat::Rgb, 100, 100, &pixels)?;
+//! let mut input = vec![0.0; 3 * 224 * 224];
+//! preprocessor.preprocess_into(&frame, &mut input)?;
+//! assert!((input[0] - (128.0 / 127.5 - 1.0)).abs() < 1e-6);
+//! # Ok::<(), fruitcore::Error>(())
+//! ```
 
-use crate::{Frame, Result};
-use alloc::boxed::Box;
+mod crop;
+mod denoise;
+mod equalize;
+mod normalize;
+mod planes;
+mod presets;
+mod processor;
+mod recipe;
+mod resize;
+mod simd;
+mod source;
+
+pub use normalize::Normalization;
+pub use presets::Preset;
+pub use processor::RecipePreprocessor;
+pub use recipe::{ChannelOrder, Recipe, Step};
+pub use resize::{ResizeFilter, ResizeTo};
+
+use crate::{Error, ErrorKind, Frame, Result, Stage};
+use alloc::{boxed::Box, string::String};
+
+/// An error of this stage.
+fn fail(kind: ErrorKind, message: impl Into<String>) -> Error {
+    Error::new(kind, Stage::Preprocess, message)
+}
 
 /// Turns one [`Frame`] into the planar `f32` input of a network.
 ///
