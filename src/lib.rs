@@ -7,6 +7,7 @@ extern crate std;
 mod error;
 mod frame;
 
+pub mod classify;
 pub mod featurize;
 pub mod pca;
 pub mod preprocess;

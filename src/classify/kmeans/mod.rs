@@ -1,0 +1,220 @@
+//! k-means: greedy k-means++ seeding, Lloyd's iteration with Hamerly's bounds, restarts; and a
+//! mini-batch form for data that doesn't fit in memory.
+
+mod lloyd;
+mod minibatch;
+mod seeding;
+
+pub use minibatch::MiniBatchKMeans;
+
+use super::{
+    distance::{BLOCK, Centres},
+    rng::Rng,
+};
+use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
+use alloc::{format, string::String, vec, vec::Vec};
+
+/// How the first centres are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Seeding {
+    /// k-means++ (Arthur & Vassilvitskii 2007): each further centre by its squared distance.
+    PlusPlus,
+    /// k-means++ that draws 2 + ⌊ln k⌋ candidates for each centre and keeps the one that lowers
+    /// the inertia most, as scikit-learn does.
+    Greedy,
+}
+
+/// Configuration of a k-means fit; deterministic for a seed.
+///
+/// ```
+/// use fruitcore::{classify::kmeans::KMeans, pca::Rows};
+/// let points = [0.0, 0.0, 0.1, 0.0, 9.0, 9.0, 9.1, 9.0];
+/// let clusters = KMeans::new(2).seed(1).fit(Rows::new(&points, 2)?)?;
+/// assert_eq!(clusters.labels()[0], clusters.labels()[1]);
+/// assert_ne!(clusters.labels()[0], clusters.labels()[2]);
+/// assert!((clusters.inertia() - 0.01).abs() < 1e-4);
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KMeans {
+    k: usize,
+    seed: u64,
+    restarts: usize,
+    max_iterations: usize,
+    tolerance: f64,
+    seeding: Seeding,
+}
+
+/// Fitted clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clusters {
+    columns: usize,
+    centroids: Vec<f32>,
+    labels: Vec<u32>,
+    inertia: f64,
+    iterations: usize,
+}
+
+impl KMeans {
+    /// `k` clusters; ten restarts, at most 300 iterations each, greedy seeding, seed 0.
+    pub fn new(k: usize) -> Self {
+        Self { k, seed: 0, restarts: 10, max_iterations: 300, tolerance: 1e-4, seeding: Seeding::Greedy }
+    }
+
+    /// Seed of every random choice.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Independent starts, of which the one with the least inertia is kept; at least one.
+    #[must_use]
+    pub fn restarts(mut self, n: usize) -> Self {
+        self.restarts = n.max(1);
+        self
+    }
+
+    /// Lloyd iterations a start; at least one.
+    #[must_use]
+    pub fn max_iterations(mut self, n: usize) -> Self {
+        self.max_iterations = n.max(1);
+        self
+    }
+
+    /// Stops once the centres' squared movement falls below this fraction of the data's mean
+    /// column variance.
+    #[must_use]
+    pub fn tolerance(mut self, fraction: f64) -> Self {
+        self.tolerance = fraction;
+        self
+    }
+
+    /// How first centres are drawn.
+    #[must_use]
+    pub fn seeding(mut self, seeding: Seeding) -> Self {
+        self.seeding = seeding;
+        self
+    }
+
+    /// Clusters `[n, d]` rows. With feature `rayon` the restarts run in parallel; the result is the
+    /// same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for `k` = 0, [`ErrorKind::Insufficient`] for fewer rows than
+    /// clusters, [`ErrorKind::NonFinite`] for NaN or infinity.
+    pub fn fit(&self, rows: Rows<'_>) -> Result<Clusters> {
+        check(self.k, rows)?;
+        let (n, d) = (rows.len(), rows.columns());
+        // Distances by expansion lose digits far from the origin: cluster centred data.
+        let mean: Vec<f64> = column_means(rows);
+        let centred: Vec<f32> = rows
+            .data()
+            .chunks_exact(d)
+            .flat_map(|r| r.iter().zip(&mean).map(|(v, m)| (f64::from(*v) - m) as f32))
+            .collect();
+        let variance = centred.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>() / (n * d) as f64;
+        let stop = self.tolerance * variance;
+        let start = |i: usize| {
+            let mut rng = Rng::new(self.seed ^ (i as u64).wrapping_mul(0xA24B_AED4_963E_E407));
+            let first = seeding::draw(self.seeding, &centred, d, self.k, &mut rng);
+            lloyd::iterate(&centred, d, first, self.max_iterations, stop)
+        };
+        let better = |a: Clusters, b: Clusters| if b.inertia < a.inertia { b } else { a };
+        #[cfg(feature = "rayon")]
+        let best = {
+            use rayon::prelude::*;
+            let all: Vec<Clusters> = (0..self.restarts).into_par_iter().map(start).collect();
+            all.into_iter().reduce(better)
+        };
+        #[cfg(not(feature = "rayon"))]
+        let best = (0..self.restarts).map(start).reduce(better);
+        let mut best =
+            best.ok_or_else(|| error(ErrorKind::InvalidArgument, "no restart was asked".into()))?;
+        for centroid in best.centroids.chunks_exact_mut(d) {
+            centroid.iter_mut().zip(&mean).for_each(|(c, m)| *c = (f64::from(*c) + m) as f32);
+        }
+        Ok(best)
+    }
+}
+
+impl Clusters {
+    /// Centres, `[k, d]` row-major.
+    pub fn centroids(&self) -> &[f32] {
+        &self.centroids
+    }
+
+    /// The cluster of each fitted row.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Sum of squared distances of the rows to their centres.
+    pub fn inertia(&self) -> f64 {
+        self.inertia
+    }
+
+    /// Iterations of the start that was kept.
+    pub fn iterations(&self) -> usize {
+        self.iterations
+    }
+
+    /// The nearest centre of each further row, and their squared distances' sum.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] for other columns or another length of `labels`.
+    pub fn assign(&self, rows: Rows<'_>, labels: &mut [u32]) -> Result<f64> {
+        assign(&self.centroids, self.columns, rows, labels)
+    }
+}
+
+fn assign(centroids: &[f32], columns: usize, rows: Rows<'_>, labels: &mut [u32]) -> Result<f64> {
+    if rows.columns() != columns || labels.len() != rows.len() {
+        let found = format!("{}x{} for {} labels", rows.len(), rows.columns(), labels.len());
+        return Err(error(ErrorKind::Shape, format!("expected rows of {columns}, found {found}")));
+    }
+    let mut centres = Centres::new(centroids, columns);
+    let mut inertia = 0.0;
+    for (rows, labels) in rows.data().chunks(BLOCK * columns).zip(labels.chunks_mut(BLOCK)) {
+        centres.nearest(centroids, rows, |i, found| {
+            labels[i] = found.index as u32;
+            inertia += f64::from(found.best);
+        });
+    }
+    Ok(inertia)
+}
+
+fn column_means(rows: Rows<'_>) -> Vec<f64> {
+    let mut mean = vec![0f64; rows.columns()];
+    for row in rows.data().chunks_exact(rows.columns()) {
+        mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
+    }
+    mean.iter_mut().for_each(|m| *m /= rows.len().max(1) as f64);
+    mean
+}
+
+fn check(k: usize, rows: Rows<'_>) -> Result<()> {
+    if k == 0 || u32::try_from(k).is_err() {
+        return Err(error(
+            ErrorKind::InvalidArgument,
+            format!("{k} clusters are not possible; ask for 1 or more"),
+        ));
+    }
+    if rows.len() < k {
+        let m =
+            format!("{k} clusters need at least {k} points, found {}; ask for fewer clusters", rows.len());
+        return Err(error(ErrorKind::Insufficient, m));
+    }
+    match rows.data().iter().position(|v| !v.is_finite()) {
+        Some(at) => {
+            let m = format!("row {}, column {} is not finite", at / rows.columns(), at % rows.columns());
+            Err(error(ErrorKind::NonFinite, m))
+        }
+        None => Ok(()),
+    }
+}
+
+fn error(kind: ErrorKind, message: String) -> Error {
+    Error::new(kind, Stage::Classify, message)
+}

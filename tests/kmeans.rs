@@ -1,0 +1,170 @@
+//! k-means and its measures against scikit-learn (`tests/golden/classify/make_kmeans.py`).
+
+use fruitcore::classify::kmeans::{KMeans, MiniBatchKMeans, Seeding};
+use fruitcore::classify::measures::{Agreement, silhouette};
+use fruitcore::pca::Rows;
+use fruitcore::{ErrorKind, Result};
+
+struct Rng(u64);
+
+impl Rng {
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+struct Case {
+    k: usize,
+    columns: usize,
+    rows: Vec<f32>,
+    labels: Vec<u32>,
+    expected: serde_json::Value,
+}
+
+fn cases() -> Vec<Case> {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("golden/classify/kmeans.json")).expect("golden file");
+    let build = |case: &serde_json::Value| {
+        let int = |key: &str| case[key].as_u64().expect("integer") as usize;
+        let (n, d, classes) = (int("n"), int("d"), int("classes"));
+        let spread = case["spread"].as_f64().expect("number");
+        let mut rng = Rng(int("seed") as u64);
+        let centres: Vec<f64> = (0..classes * d).map(|_| rng.unit() * 10.0).collect();
+        let mut rows = Vec::with_capacity(n * d);
+        for i in 0..n {
+            for c in &centres[i % classes * d..][..d] {
+                let noise: f64 = (0..4).map(|_| rng.unit()).sum();
+                rows.push((c + spread * (noise - 2.0)) as f32);
+            }
+        }
+        let labels = (0..n as u32).map(|i| i % classes as u32).collect();
+        Case { k: int("k"), columns: d, rows, labels, expected: case.clone() }
+    };
+    golden["cases"].as_array().expect("cases").iter().map(build).collect()
+}
+
+fn numbers(value: &serde_json::Value) -> Vec<f64> {
+    value.as_array().expect("list").iter().filter_map(serde_json::Value::as_f64).collect()
+}
+
+#[test]
+fn as_good_as_scikit_learn() -> Result<()> {
+    for case in cases() {
+        let rows = Rows::new(&case.rows, case.columns)?;
+        let fits: Vec<_> =
+            (0..3).map(|seed| KMeans::new(case.k).seed(seed).fit(rows)).collect::<Result<_>>()?;
+        let ours = fits.iter().map(|f| f.inertia()).fold(f64::INFINITY, f64::min);
+        let peer = numbers(&case.expected["inertia"]).into_iter().fold(f64::INFINITY, f64::min);
+        assert!(ours <= peer * 1.001, "k = {}: inertia {ours}, scikit-learn {peer}", case.k);
+        let ari = |f: &fruitcore::classify::kmeans::Clusters| {
+            Agreement::of(&case.labels, f.labels()).map(|a| a.adjusted_rand())
+        };
+        let ours = fits.iter().map(ari).collect::<Result<Vec<_>>>()?.into_iter().fold(0.0, f64::max);
+        let peer = numbers(&case.expected["adjusted_rand"]).into_iter().fold(0.0, f64::max);
+        assert!(ours >= peer - 0.03, "k = {}: ARI {ours}, scikit-learn {peer}", case.k);
+    }
+    Ok(())
+}
+
+#[test]
+fn measures_equal_scikit_learn() -> Result<()> {
+    for case in cases() {
+        let n = case.labels.len();
+        let fixed: Vec<u32> = (0..n).map(|i| ((i * i + i / 7) % case.k) as u32).collect();
+        let agreement = Agreement::of(&case.labels, &fixed)?;
+        let expected = |key: &str| case.expected["fixed"][key].as_f64().expect("number");
+        let near = |ours: f64, key: &str, tolerance: f64| {
+            assert!((ours - expected(key)).abs() < tolerance, "{key}: {ours}, expected {}", expected(key));
+        };
+        near(agreement.adjusted_rand(), "adjusted_rand", 1e-12);
+        near(agreement.normalized_mutual_information(), "nmi", 1e-12);
+        near(agreement.homogeneity(), "homogeneity", 1e-12);
+        near(agreement.completeness(), "completeness", 1e-12);
+        near(silhouette(Rows::new(&case.rows, case.columns)?, &case.labels)?, "silhouette", 1e-5);
+    }
+    Ok(())
+}
+
+/// Lloyd without bounds, products or centring.
+fn plain_lloyd(rows: &[f32], d: usize, mut centres: Vec<f64>) -> f64 {
+    let k = centres.len() / d;
+    let distance = |row: &[f32], c: &[f64]| -> f64 {
+        row.iter().zip(c).map(|(a, b)| (f64::from(*a) - b) * (f64::from(*a) - b)).sum()
+    };
+    let mut inertia = f64::INFINITY;
+    loop {
+        let (mut sums, mut counts, mut total) = (vec![0f64; k * d], vec![0f64; k], 0.0);
+        for row in rows.chunks(d) {
+            let best = (0..k)
+                .map(|j| (distance(row, &centres[j * d..(j + 1) * d]), j))
+                .min_by(|a, b| a.0.total_cmp(&b.0))
+                .expect("a centre");
+            total += best.0;
+            counts[best.1] += 1.0;
+            sums[best.1 * d..(best.1 + 1) * d].iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
+        }
+        if total >= inertia {
+            return inertia;
+        }
+        inertia = total;
+        for j in (0..k).filter(|&j| counts[j] > 0.0) {
+            (0..d).for_each(|c| centres[j * d + c] = sums[j * d + c] / counts[j]);
+        }
+    }
+}
+
+#[test]
+fn a_fit_is_a_fixed_point_of_plain_lloyd() -> Result<()> {
+    for case in cases() {
+        let rows = Rows::new(&case.rows, case.columns)?;
+        let fit = KMeans::new(case.k).restarts(1).tolerance(0.0).fit(rows)?;
+        let centres = fit.centroids().iter().map(|v| f64::from(*v)).collect();
+        let plain = plain_lloyd(&case.rows, case.columns, centres);
+        assert!((fit.inertia() - plain).abs() <= 1e-5 * plain, "{} against {plain}", fit.inertia());
+        let mut labels = vec![0; rows.len()];
+        let again = fit.assign(rows, &mut labels)?;
+        assert!((again - fit.inertia()).abs() <= 1e-4 * plain);
+        assert_eq!(labels, fit.labels());
+    }
+    Ok(())
+}
+
+#[test]
+fn same_seed_same_clusters_and_streaming_comes_close() -> Result<()> {
+    for case in cases() {
+        let rows = Rows::new(&case.rows, case.columns)?;
+        let fit = KMeans::new(case.k).seed(9).fit(rows)?;
+        assert_eq!(fit, KMeans::new(case.k).seed(9).fit(rows)?);
+        let mut stream = MiniBatchKMeans::new(case.k, case.columns, 9)?;
+        for batch in case.rows.chunks(100 * case.columns) {
+            stream.partial_fit(Rows::new(batch, case.columns)?)?;
+        }
+        let mut labels = vec![0; rows.len()];
+        let inertia = stream.assign(rows, &mut labels)?;
+        assert!(inertia <= 1.15 * fit.inertia(), "k = {}: {inertia} against {}", case.k, fit.inertia());
+    }
+    Ok(())
+}
+
+#[test]
+fn odd_data_is_clustered_or_refused_clearly() -> Result<()> {
+    let same = [1.0f32; 40];
+    let fit = KMeans::new(3).fit(Rows::new(&same, 2)?)?;
+    assert_eq!(fit.inertia(), 0.0);
+    assert!(fit.centroids().iter().all(|c| c.is_finite()));
+    let three = [0.0, 5.0, 9.0];
+    let mut labels = KMeans::new(3).seeding(Seeding::PlusPlus).fit(Rows::new(&three, 1)?)?.labels().to_vec();
+    labels.sort_unstable();
+    assert_eq!(labels, [0, 1, 2]);
+    let kind = |r: Result<_>| r.map_err(|e: fruitcore::Error| e.kind()).err();
+    assert_eq!(kind(KMeans::new(4).fit(Rows::new(&three, 1)?)), Some(ErrorKind::Insufficient));
+    assert_eq!(kind(KMeans::new(0).fit(Rows::new(&three, 1)?)), Some(ErrorKind::InvalidArgument));
+    let nan = [0.0, f32::NAN];
+    assert_eq!(kind(KMeans::new(1).fit(Rows::new(&nan, 1)?)), Some(ErrorKind::NonFinite));
+    assert!(MiniBatchKMeans::new(3, 1, 0)?.centroids().is_err());
+    Ok(())
+}
