@@ -1,7 +1,11 @@
 //! Networks without their top: normalised pictures to feature vectors.
 
+mod burn_net;
+mod featurizer;
 pub mod network;
 pub mod weights;
+
+pub use featurizer::NetworkFeaturizer;
 
 use crate::Result;
 use alloc::{boxed::Box, sync::Arc};

@@ -1,0 +1,88 @@
+//! Features equal torchvision's and Keras' on generated weights and pictures: relative error at most
+//! 1e-5 on the CPU devices. `tests/golden/networks/make_*.py` computed the references in float64.
+mod support;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use fruitcore::Featurizer;
+use fruitcore::featurize::NetworkFeaturizer;
+use fruitcore::featurize::network::{NetworkKind, NetworkSpec, Tap, Variant};
+use support::generator::Generated;
+use support::goldens::{Golden, goldens, relative_error};
+
+fn features(golden: &Golden, generated: &Generated, device: &Device) -> Vec<f32> {
+    let graph = golden.spec.graph().unwrap();
+    let [h, w] = golden.spec.input;
+    let net = NetworkFeaturizer::new(&graph, generated, device).unwrap();
+    assert_eq!(net.feature_len(), golden.feature_len);
+    let pictures: Vec<f32> = (0..golden.count).flat_map(|i| generated.picture(i, h, w)).collect();
+    let batch = Tensor::from_data(TensorData::new(pictures, [golden.count, 3, h, w]), device);
+    let out = net.featurize(batch).unwrap();
+    assert_eq!(out.dims(), [golden.count, golden.feature_len]);
+    out.into_data().try_to_vec().unwrap()
+}
+
+/// Compares every case that `pick`s; a device's name is for the message.
+fn compare(device: &Device, name: &str, bound: f64, pick: impl Fn(&NetworkSpec) -> bool) {
+    let generated = Generated::new();
+    let mut compared = 0;
+    for &variant in Variant::ALL {
+        for golden in goldens(variant).iter().filter(|g| pick(&g.spec)) {
+            let found = features(golden, &generated, device);
+            let error = relative_error(&found, &golden.features);
+            println!("{name} {}: {error:.1e}", golden.spec);
+            assert!(error <= bound, "{name} {}: relative error {error:.2e}", golden.spec);
+            compared += 1;
+        }
+    }
+    assert!(compared > 0, "no case was compared");
+}
+
+fn is(kind: NetworkKind) -> impl Fn(&NetworkSpec) -> bool {
+    move |spec| spec.kind == kind
+}
+
+/// VGG16's fully connected layers: half a gigabyte of weights, one picture each.
+fn is_wide(spec: &NetworkSpec) -> bool {
+    spec.kind == NetworkKind::Vgg16 && spec.tap != Tap::Pooled
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use super::*;
+
+    #[test]
+    fn mobilenet_v2() {
+        compare(&Device::flex(), "flex", 1e-5, is(NetworkKind::MobileNetV2));
+    }
+
+    #[test]
+    fn resnet50() {
+        compare(&Device::flex(), "flex", 1e-5, is(NetworkKind::Resnet50));
+    }
+
+    #[test]
+    fn vgg16() {
+        compare(&Device::flex(), "flex", 1e-5, |s| s.kind == NetworkKind::Vgg16 && !is_wide(s));
+        compare(&Device::flex(), "flex", 1e-5, is_wide);
+    }
+}
+
+#[cfg(feature = "ndarray")]
+mod ndarray {
+    use super::*;
+
+    #[test]
+    fn mobilenet_v2() {
+        compare(&Device::ndarray(), "ndarray", 1e-5, is(NetworkKind::MobileNetV2));
+    }
+
+    #[test]
+    fn resnet50() {
+        compare(&Device::ndarray(), "ndarray", 1e-5, is(NetworkKind::Resnet50));
+    }
+
+    #[test]
+    fn vgg16() {
+        compare(&Device::ndarray(), "ndarray", 1e-5, is(NetworkKind::Vgg16));
+    }
+}
