@@ -1,5 +1,9 @@
 //! Checkpoint files: tensors by the network's names, whatever framework wrote them.
 
+mod random;
+
+pub use random::RandomWeights;
+
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
