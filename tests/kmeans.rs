@@ -5,67 +5,30 @@ use fruitcore::classify::measures::{Agreement, silhouette};
 use fruitcore::pca::Rows;
 use fruitcore::{ErrorKind, Result};
 
-struct Rng(u64);
+#[path = "support/blobs.rs"]
+mod blobs;
 
-impl Rng {
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
-struct Case {
-    k: usize,
-    columns: usize,
-    rows: Vec<f32>,
-    labels: Vec<u32>,
-    expected: serde_json::Value,
-}
+use blobs::{Case, numbers};
 
 fn cases() -> Vec<Case> {
-    let golden: serde_json::Value =
-        serde_json::from_str(include_str!("golden/classify/kmeans.json")).expect("golden file");
-    let build = |case: &serde_json::Value| {
-        let int = |key: &str| case[key].as_u64().expect("integer") as usize;
-        let (n, d, classes) = (int("n"), int("d"), int("classes"));
-        let spread = case["spread"].as_f64().expect("number");
-        let mut rng = Rng(int("seed") as u64);
-        let centres: Vec<f64> = (0..classes * d).map(|_| rng.unit() * 10.0).collect();
-        let mut rows = Vec::with_capacity(n * d);
-        for i in 0..n {
-            for c in &centres[i % classes * d..][..d] {
-                let noise: f64 = (0..4).map(|_| rng.unit()).sum();
-                rows.push((c + spread * (noise - 2.0)) as f32);
-            }
-        }
-        let labels = (0..n as u32).map(|i| i % classes as u32).collect();
-        Case { k: int("k"), columns: d, rows, labels, expected: case.clone() }
-    };
-    golden["cases"].as_array().expect("cases").iter().map(build).collect()
-}
-
-fn numbers(value: &serde_json::Value) -> Vec<f64> {
-    value.as_array().expect("list").iter().filter_map(serde_json::Value::as_f64).collect()
+    blobs::cases(include_str!("golden/classify/kmeans.json"))
 }
 
 #[test]
 fn as_good_as_scikit_learn() -> Result<()> {
     for case in cases() {
+        let k = case.expected["k"].as_u64().expect("integer") as usize;
         let rows = Rows::new(&case.rows, case.columns)?;
-        let fits: Vec<_> =
-            (0..3).map(|seed| KMeans::new(case.k).seed(seed).fit(rows)).collect::<Result<_>>()?;
+        let fits: Vec<_> = (0..3).map(|seed| KMeans::new(k).seed(seed).fit(rows)).collect::<Result<_>>()?;
         let ours = fits.iter().map(|f| f.inertia()).fold(f64::INFINITY, f64::min);
         let peer = numbers(&case.expected["inertia"]).into_iter().fold(f64::INFINITY, f64::min);
-        assert!(ours <= peer * 1.001, "k = {}: inertia {ours}, scikit-learn {peer}", case.k);
+        assert!(ours <= peer * 1.001, "k = {}: inertia {ours}, scikit-learn {peer}", k);
         let ari = |f: &fruitcore::classify::kmeans::Clusters| {
             Agreement::of(&case.labels, f.labels()).map(|a| a.adjusted_rand())
         };
         let ours = fits.iter().map(ari).collect::<Result<Vec<_>>>()?.into_iter().fold(0.0, f64::max);
         let peer = numbers(&case.expected["adjusted_rand"]).into_iter().fold(0.0, f64::max);
-        assert!(ours >= peer - 0.03, "k = {}: ARI {ours}, scikit-learn {peer}", case.k);
+        assert!(ours >= peer - 0.03, "k = {}: ARI {ours}, scikit-learn {peer}", k);
     }
     Ok(())
 }
@@ -73,8 +36,9 @@ fn as_good_as_scikit_learn() -> Result<()> {
 #[test]
 fn measures_equal_scikit_learn() -> Result<()> {
     for case in cases() {
+        let k = case.expected["k"].as_u64().expect("integer") as usize;
         let n = case.labels.len();
-        let fixed: Vec<u32> = (0..n).map(|i| ((i * i + i / 7) % case.k) as u32).collect();
+        let fixed: Vec<u32> = (0..n).map(|i| ((i * i + i / 7) % k) as u32).collect();
         let agreement = Agreement::of(&case.labels, &fixed)?;
         let expected = |key: &str| case.expected["fixed"][key].as_f64().expect("number");
         let near = |ours: f64, key: &str, tolerance: f64| {
@@ -120,8 +84,9 @@ fn plain_lloyd(rows: &[f32], d: usize, mut centres: Vec<f64>) -> f64 {
 #[test]
 fn a_fit_is_a_fixed_point_of_plain_lloyd() -> Result<()> {
     for case in cases() {
+        let k = case.expected["k"].as_u64().expect("integer") as usize;
         let rows = Rows::new(&case.rows, case.columns)?;
-        let fit = KMeans::new(case.k).restarts(1).tolerance(0.0).fit(rows)?;
+        let fit = KMeans::new(k).restarts(1).tolerance(0.0).fit(rows)?;
         let centres = fit.centroids().iter().map(|v| f64::from(*v)).collect();
         let plain = plain_lloyd(&case.rows, case.columns, centres);
         assert!((fit.inertia() - plain).abs() <= 1e-5 * plain, "{} against {plain}", fit.inertia());
@@ -136,16 +101,17 @@ fn a_fit_is_a_fixed_point_of_plain_lloyd() -> Result<()> {
 #[test]
 fn same_seed_same_clusters_and_streaming_comes_close() -> Result<()> {
     for case in cases() {
+        let k = case.expected["k"].as_u64().expect("integer") as usize;
         let rows = Rows::new(&case.rows, case.columns)?;
-        let fit = KMeans::new(case.k).seed(9).fit(rows)?;
-        assert_eq!(fit, KMeans::new(case.k).seed(9).fit(rows)?);
-        let mut stream = MiniBatchKMeans::new(case.k, case.columns, 9)?;
+        let fit = KMeans::new(k).seed(9).fit(rows)?;
+        assert_eq!(fit, KMeans::new(k).seed(9).fit(rows)?);
+        let mut stream = MiniBatchKMeans::new(k, case.columns, 9)?;
         for batch in case.rows.chunks(100 * case.columns) {
             stream.partial_fit(Rows::new(batch, case.columns)?)?;
         }
         let mut labels = vec![0; rows.len()];
         let inertia = stream.assign(rows, &mut labels)?;
-        assert!(inertia <= 1.15 * fit.inertia(), "k = {}: {inertia} against {}", case.k, fit.inertia());
+        assert!(inertia <= 1.15 * fit.inertia(), "k = {}: {inertia} against {}", k, fit.inertia());
     }
     Ok(())
 }

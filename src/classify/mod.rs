@@ -1,9 +1,10 @@
-//! Clusters and classes over components: nearest centroid, k-means, and measures of both.
+//! Clusters and classes over components: nearest centroid, softmax regression, k-means, and measures of both.
 
 mod centroid;
 mod distance;
 pub mod kmeans;
 pub mod measures;
 mod rng;
+pub mod softmax;
 
 pub use centroid::{CentroidFit, NearestCentroid};

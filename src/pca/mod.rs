@@ -16,7 +16,7 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// [`ErrorKind::Shape`] if `columns` is zero or does not divide `data.len()`.
     pub fn new(data: &'a [f32], columns: usize) -> Result<Self> {
-        if columns == 0 || data.len() % columns != 0 {
+        if columns == 0 || !data.len().is_multiple_of(columns) {
             let m = format!("{} values do not make rows of {columns}", data.len());
             return Err(Error::new(ErrorKind::Shape, Stage::Pca, m));
         }

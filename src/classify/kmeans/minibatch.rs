@@ -61,7 +61,7 @@ impl MiniBatchKMeans {
             let m = format!("expected rows of {}, found {}", self.columns, rows.columns());
             return Err(error(ErrorKind::Shape, m));
         }
-        if rows.len() > 0 {
+        if !rows.is_empty() {
             check(1, rows)?;
         }
         if !self.centroids.is_empty() {

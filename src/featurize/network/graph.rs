@@ -224,8 +224,8 @@ impl Graph {
             Op::Conv(conv) => {
                 if conv.channels_in != c
                     || conv.groups == 0
-                    || c % conv.groups != 0
-                    || conv.channels_out % conv.groups != 0
+                    || !c.is_multiple_of(conv.groups)
+                    || !conv.channels_out.is_multiple_of(conv.groups)
                 {
                     return bad(format!(
                         "{}: {} input channels on {c} channels",
