@@ -162,7 +162,7 @@ impl RecipePreprocessor {
         for (i, work) in self.steps.iter_mut().enumerate() {
             if let Work::Resize(resizer) = work {
                 let source = if on_frame { Source::Frame(frame) } else { Source::Planes(front) };
-                resizer.horizontal(isa, source)?;
+                resizer.begin(isa, source)?;
                 if i + 1 < count {
                     materialize(resizer, isa, front)?;
                     on_frame = false;

@@ -40,6 +40,11 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    /// Samples along the side before resizing.
+    pub(super) fn from(&self) -> usize {
+        self.side.from
+    }
+
     fn rebuild(&mut self, filter: ResizeFilter, side: Side, rows: bool) {
         self.side = side;
         self.taps = 1;

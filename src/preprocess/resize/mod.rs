@@ -7,7 +7,13 @@ pub(super) mod tensorflow;
 pub(super) mod torch;
 
 use self::axis::{AxisCache, Side};
-use super::{crop::Window, fail, planes, simd::Isa, source::Source};
+use super::{
+    crop::Window,
+    fail,
+    planes::{self, Planes},
+    simd::Isa,
+    source::{Source, frame_to_planes},
+};
 use crate::{ErrorKind, Result, frame::MAX_SIDE};
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -22,9 +28,11 @@ use serde::{Deserialize, Serialize};
 pub enum ResizeFilter {
     /// Pillow `resize(…, NEAREST)`, the default of Keras' `load_img`. Identical bytes.
     PillowNearest,
-    /// Pillow `resize(…, BILINEAR)`, torchvision's on pictures. Identical bytes.
+    /// Pillow `resize(…, BILINEAR)`, torchvision's on pictures. Identical bytes to Pillow 13; Pillow up
+    /// to 12 never began with the vertical pass, which is a level of difference here and there where
+    /// the height shrinks by more than twice as many pixels as the width.
     PillowBilinear,
-    /// Pillow `resize(…, BICUBIC)`. Identical bytes.
+    /// Pillow `resize(…, BICUBIC)`. Identical bytes, as [`ResizeFilter::PillowBilinear`].
     PillowBicubic,
     /// OpenCV `resize(…, INTER_LINEAR)`. Identical bytes.
     OpencvLinear,
@@ -91,6 +99,8 @@ pub(super) struct Resizer {
     rows: AxisCache,
     plan: Plan,
     input: Vec<u8>,
+    /// The frame, for a vertical pass that comes first.
+    whole: Planes,
     /// The horizontally resized picture, in whichever type the filter keeps it.
     bytes: Vec<u8>,
     words: Vec<i16>,
@@ -104,8 +114,11 @@ pub(super) struct Resizer {
 struct Plan {
     window: Window,
     channels: usize,
-    /// Index of the vertical axis.
+    /// Indices of the axes.
+    columns: usize,
     rows: usize,
+    /// Pillow's order of passes.
+    vertical_first: bool,
 }
 
 impl Resizer {
@@ -116,8 +129,15 @@ impl Resizer {
             crop,
             columns: AxisCache::default(),
             rows: AxisCache::default(),
-            plan: Plan { window: Window::full(0, 0), channels: 0, rows: 0 },
+            plan: Plan {
+                window: Window::full(0, 0),
+                channels: 0,
+                columns: 0,
+                rows: 0,
+                vertical_first: false,
+            },
             input: Vec::new(),
+            whole: Planes::default(),
             bytes: Vec::new(),
             words: Vec::new(),
             floats: Vec::new(),
@@ -141,8 +161,8 @@ impl Resizer {
         self.filter == ResizeFilter::TfBilinear
     }
 
-    /// Plans for the picture and resizes it horizontally; the rows can then be asked for.
-    pub(super) fn horizontal(&mut self, isa: Isa, source: Source<'_>) -> Result<()> {
+    /// Plans for the picture and does the first pass; the rows can then be asked for.
+    pub(super) fn begin(&mut self, isa: Isa, source: Source<'_>) -> Result<()> {
         let (from_width, from_height) = source.size();
         let (width, height) = self.to.size(from_width, from_height)?;
         let window = match self.crop {
@@ -153,8 +173,13 @@ impl Resizer {
         let down = Side { from: from_height, to: height, first: window.y, count: window.height };
         let columns = self.columns.find(self.filter, across, false);
         let rows = self.rows.find(self.filter, down, true);
-        self.plan = Plan { window, channels: source.channels(), rows };
-
+        let vertical_first =
+            matches!(self.filter, ResizeFilter::PillowBilinear | ResizeFilter::PillowBicubic)
+                && pillow::vertical_first(across, down);
+        self.plan = Plan { window, channels: source.channels(), columns, rows, vertical_first };
+        if vertical_first {
+            return self.vertical(isa, source);
+        }
         let (columns, used) = (self.columns.get(columns), &self.rows.get(rows).used);
         let (w, n) = (window.width, used.len());
         planes::check_size(w, n)?;
@@ -200,8 +225,38 @@ impl Resizer {
         Ok(())
     }
 
+    /// Pillow's other order: the vertical pass first, over the whole width.
+    fn vertical(&mut self, isa: Isa, source: Source<'_>) -> Result<()> {
+        let picture = match source {
+            Source::Planes(planes) => planes,
+            Source::Frame(frame) => {
+                frame_to_planes(frame, isa, &mut self.whole)?;
+                &self.whole
+            }
+        };
+        let (w, h) = (picture.width, self.plan.window.height);
+        planes::check_size(w, h)?;
+        planes::grow(&mut self.bytes, self.plan.channels * w * h)?;
+        planes::grow(&mut self.sums, w)?;
+        let axis = self.rows.get(self.plan.rows);
+        let outs = self.bytes.chunks_exact_mut(w).take(self.plan.channels * h);
+        for (i, out) in outs.enumerate() {
+            let (c, y) = (i / h, i % h);
+            let first = axis.used[axis.start[y] as usize] as usize;
+            let rows = &picture.plane(c)[first * w..(first + axis.taps) * w];
+            isa.pillow_rows(rows, &axis.int[y * axis.taps..][..axis.taps], &mut self.sums[..w], out);
+        }
+        Ok(())
+    }
+
     /// Row `y` of the window's resized part, `window().width` bytes. Not for float filters.
     pub(super) fn row_bytes(&mut self, isa: Isa, channel: usize, y: usize, out: &mut [u8]) {
+        if self.plan.vertical_first {
+            let (columns, h) = (self.columns.get(self.plan.columns), self.plan.window.height);
+            let row = &self.bytes[(channel * h + y) * columns.from()..][..columns.from()];
+            isa.pillow_columns(row, columns.taps, &columns.start, &columns.int, out);
+            return;
+        }
         let axis = self.rows.get(self.plan.rows);
         let w = self.plan.window.width;
         let base = channel * axis.used.len();

@@ -45,6 +45,12 @@ pub(super) fn nearest(side: Side, axis: &mut Axis) {
     }
 }
 
+/// Whether Pillow (from version 13) resamples vertically before horizontally: when the height
+/// shrinks, by more than twice as many pixels as the width.
+pub(super) fn vertical_first(across: Side, down: Side) -> bool {
+    down.from > down.to && down.from - down.to > 2 * across.from.saturating_sub(across.to)
+}
+
 /// Weights of the two-pass resampling.
 pub(super) fn weights(side: Side, kernel: Kernel, axis: &mut Axis) {
     let scale = side.from as f64 / side.to as f64;
