@@ -1,9 +1,27 @@
 //! Where encoded pictures come from: listing in a fixed order, fetching, labels.
 
+mod archive;
+mod errors;
+mod filter;
+mod label;
+mod local;
+mod names;
+mod open;
+mod options;
+mod tar;
+
+pub use errors::nothing_found;
+pub use label::{LabelRule, LabelTable};
+pub use local::LocalSource;
+pub use open::open;
+pub use options::{Retry, SourceOptions};
+
 use crate::Result;
 use alloc::string::String;
 use bytes::Bytes;
+use core::ops::Range;
 use futures::{future::BoxFuture, stream::BoxStream};
+use std::path::PathBuf;
 
 /// One picture of a source.
 #[derive(Clone, Debug)]
@@ -27,7 +45,11 @@ pub enum Body {
     /// In the source's store, under this location.
     Stored(object_store::path::Path),
     /// A byte range of a stored object (a member of an uncompressed tar).
-    Range(object_store::path::Path, core::ops::Range<u64>),
+    Range(object_store::path::Path, Range<u64>),
+    /// In a local file.
+    File(PathBuf),
+    /// A byte range of a local file.
+    FileRange(PathBuf, Range<u64>),
     /// Read along with the listing (a compressed tar, a stream).
     Inline(Bytes),
 }
@@ -36,7 +58,8 @@ pub enum Body {
 ///
 /// # Contract
 /// - `list` yields objects in an order that depends on the content only, so that two runs over the
-///   same data cut the same parts. It is lazy: nothing is read ahead of what is polled.
+///   same data cut the same parts. It is lazy: at most one page (a folder, a page of the store's listing)
+///   is read ahead of what is polled.
 /// - An `Err` item concerns one object or directory; the stream may go on after it. A stream that
 ///   can't go on ends after its error.
 /// - `fetch` may be called for many objects at once, from any thread; it retries what is worth
@@ -50,4 +73,9 @@ pub trait Source: Send + Sync {
 
     /// The source as the user named it, without credentials.
     fn describe(&self) -> String;
+
+    /// Files that the latest `list` has passed over so far because they aren't pictures by name.
+    fn skipped(&self) -> u64 {
+        0
+    }
 }

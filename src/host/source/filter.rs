@@ -1,0 +1,186 @@
+//! Which paths are pictures.
+
+use super::{LabelRule, SourceOptions};
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// The options in the form the listings use, and the count of what they passed over.
+#[derive(Debug)]
+pub(super) struct Rules {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+    extensions: Vec<String>,
+    hidden: bool,
+    archives: bool,
+    pub(super) labels: LabelRule,
+    pub(super) max_bytes: u64,
+    skipped: AtomicU64,
+}
+
+/// What a listing does with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Picture,
+    Archive(Packing),
+    Other,
+}
+
+/// How an archive is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    Plain,
+    Gzip,
+}
+
+impl Packing {
+    /// By the name's ending.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+        if name.ends_with(".tar") {
+            Some(Self::Plain)
+        } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
+            Some(Self::Gzip)
+        } else {
+            None
+        }
+    }
+}
+
+impl Rules {
+    pub(super) fn new(options: &SourceOptions) -> Result<Self> {
+        Ok(Self {
+            include: if options.include.is_empty() { None } else { Some(globs(&options.include)?) },
+            exclude: globs(&options.exclude)?,
+            extensions: options.extensions.clone(),
+            hidden: options.hidden,
+            archives: options.archives,
+            labels: options.labels.clone(),
+            max_bytes: options.max_bytes,
+            skipped: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether to enter the folder at `path`.
+    pub(super) fn enters(&self, path: &str) -> bool {
+        (self.hidden || !hidden(path)) && !self.exclude.is_match(path)
+    }
+
+    /// What the file at `path` is; hidden folders above it have been left out already.
+    pub(super) fn role(&self, path: &str) -> Role {
+        if !self.enters(path) {
+            return Role::Other;
+        }
+        if self.archives {
+            if let Some(packing) = Packing::of(path) {
+                return Role::Archive(packing);
+            }
+        }
+        self.picture(path)
+    }
+
+    /// As [`Rules::role`] for a path whose folders have not been looked at (an archive's member, a
+    /// key of a flat listing).
+    pub(super) fn role_of_key(&self, path: &str) -> Role {
+        let folders = path.match_indices('/').all(|(at, _)| path.get(..at).is_some_and(|f| self.enters(f)));
+        if folders { self.role(path) } else { Role::Other }
+    }
+
+    fn picture(&self, path: &str) -> Role {
+        let takes = match &self.include {
+            Some(include) => include.is_match(path),
+            None => path
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.rsplit_once('.'))
+                .is_some_and(|(_, end)| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(end))),
+        };
+        if takes { Role::Picture } else { Role::Other }
+    }
+
+    /// Counts a file that is no picture.
+    pub(super) fn skip(&self) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Starts the count anew with a new listing.
+    pub(super) fn restart(&self) {
+        self.skipped.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Whether the last part of `path` begins with a dot.
+fn hidden(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with('.'))
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet> {
+    let bad = |pattern: &str, e: globset::Error| {
+        Error::new(ErrorKind::InvalidArgument, Stage::Config, format!("`{pattern}` is no glob: {e}"))
+            .because(e)
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let anywhere = if pattern.contains('/') { pattern.to_owned() } else { format!("**/{pattern}") };
+        let rooted = anywhere.trim_start_matches("./").trim_end_matches('/');
+        let glob = GlobBuilder::new(rooted)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .build()
+            .map_err(|e| bad(pattern, e))?;
+        set.add(glob);
+    }
+    set.build().map_err(|e| bad(&patterns.join(", "), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(include: &[&str], exclude: &[&str]) -> Rules {
+        let mut options = SourceOptions::default();
+        options.include = include.iter().map(|&p| p.into()).collect();
+        options.exclude = exclude.iter().map(|&p| p.into()).collect();
+        Rules::new(&options).unwrap()
+    }
+
+    #[test]
+    fn endings_in_any_case() {
+        let rules = rules(&[], &[]);
+        for picture in ["a.jpg", "A.JPEG", "x/y z.Png", "x/\n\".tiff", "a.b.webp"] {
+            assert_eq!(rules.role(picture), Role::Picture, "{picture}");
+        }
+        for other in ["a", "jpg", "a.txt", ".jpg", "x/.DS_Store", "x/._a.jpg", "Thumbs.db", "a.jpg/b"] {
+            assert_eq!(rules.role(other), Role::Other, "{other}");
+        }
+        assert_eq!(rules.role("x/a.TAR"), Role::Archive(Packing::Plain));
+        assert_eq!(rules.role("a.tgz"), Role::Archive(Packing::Gzip));
+        assert_eq!(rules.role_of_key(".git/a.jpg"), Role::Other);
+    }
+
+    #[test]
+    fn globs_by_name_and_by_path() {
+        let rules = rules(&["*.dat", "train/*/*.jpg"], &["thumbs", "train/bad*"]);
+        assert_eq!(rules.role("x/y/1.dat"), Role::Picture);
+        assert_eq!(rules.role("train/a/1.jpg"), Role::Picture);
+        assert_eq!(rules.role("train/a/b/1.jpg"), Role::Other);
+        assert!(!rules.enters("x/thumbs"));
+        assert!(!rules.enters("train/bad apples"));
+        assert!(rules.enters("train/good"));
+        assert_eq!(rules.role_of_key("x/thumbs/1.dat"), Role::Other);
+    }
+
+    #[test]
+    fn a_bad_glob_is_named() {
+        let mut options = SourceOptions::default();
+        options.exclude.push("a[".into());
+        let error = Rules::new(&options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.message().contains("a["));
+    }
+}
