@@ -1,5 +1,9 @@
 //! Everything that needs an operating system: sources, decoding, the driver, runs and sinks.
 
-pub mod demo;
 pub mod decode;
+pub mod demo;
+pub mod driver;
+pub mod run;
+pub mod sink;
 pub mod source;
+pub mod summary;

@@ -1,0 +1,256 @@
+//! Workers: each carries a micro-batch from bytes to features on its own core.
+
+use super::{Control, Driver, Message, Reject, Shared, feed, internal};
+use crate::{Error, ErrorKind, Featurizer, Frame, Preprocessor, Result, Stage, host::source::Object};
+use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
+use burn::tensor::{Device, Tensor, TensorData};
+use bytes::Bytes;
+use core::panic::AssertUnwindSafe;
+use std::{panic::catch_unwind, sync::Mutex, sync::mpsc, time::Instant};
+
+/// Encoded bytes to a frame.
+///
+/// # Contract
+/// - The result depends on the bytes and the decoder's configuration only; `&mut self` is for the
+///   memory that holds the pixels.
+/// - After an error the decoder can be used again.
+pub trait Decode {
+    /// Decodes one picture.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt), [`Unsupported`](ErrorKind::Unsupported) or
+    /// [`Limit`](ErrorKind::Limit); the picture becomes a reject with the message as reason.
+    fn decode(&mut self, encoded: &[u8]) -> Result<Frame<'_>>;
+}
+
+/// Makes one decoder for each worker.
+pub type DecoderFn = dyn Fn() -> Result<Box<dyn Decode + Send>> + Send + Sync;
+
+/// Makes one preprocessor for each worker.
+pub type PreprocessorFn = dyn Fn() -> Result<Box<dyn Preprocessor + Send>> + Send + Sync;
+
+/// Sees each usable picture's path and decoded frame, for instance to save it; its error rejects
+/// the picture.
+pub type Watcher = dyn FnMut(&str, &Frame<'_>) -> Result<()> + Send;
+
+/// Makes one watcher for each worker.
+pub type WatcherFn = dyn Fn() -> Result<Box<Watcher>> + Send + Sync;
+
+/// What is done to a picture.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Stages {
+    /// Encoded bytes to a frame.
+    pub decoder: Arc<DecoderFn>,
+    /// Frame to normalised floats; must write what the featurizer reads.
+    pub preprocessor: Arc<PreprocessorFn>,
+    /// Floats to features.
+    pub featurizer: Arc<dyn Featurizer + Send + Sync>,
+    /// Where batches are created.
+    pub device: Device,
+    /// Called for each usable picture, if set.
+    pub watcher: Option<Arc<WatcherFn>>,
+}
+
+impl Stages {
+    /// Stages on `device`.
+    pub fn new(
+        decoder: Arc<DecoderFn>,
+        preprocessor: Arc<PreprocessorFn>,
+        featurizer: Arc<dyn Featurizer + Send + Sync>,
+        device: Device,
+    ) -> Self {
+        Self { decoder, preprocessor, featurizer, device, watcher: None }
+    }
+}
+
+/// Rows and rejects of one micro-batch.
+pub(super) struct Output {
+    pub part: u32,
+    /// Position of its first picture within the part.
+    pub start: usize,
+    /// Pictures, usable or not.
+    pub pictures: usize,
+    pub names: Vec<(String, Option<String>)>,
+    /// `[names.len(), feature_len]`.
+    pub values: Vec<f32>,
+    pub rejects: Vec<Reject>,
+    pub seconds: [f64; 4],
+}
+
+/// Names of `Output::seconds`.
+pub(super) const SECONDS: [&str; 4] = ["source", "decode", "preprocess", "featurize"];
+
+pub(super) struct Worker<'a> {
+    pub driver: &'a Driver,
+    pub shared: &'a Shared,
+    pub control: &'a Control,
+    pub queue: Arc<Mutex<tokio::sync::mpsc::Receiver<feed::Batch>>>,
+    pub messages: mpsc::Sender<Message>,
+}
+
+impl Worker<'_> {
+    /// Takes batches until there are no more.
+    pub(super) fn run(self) {
+        // Parallel code further down (a CPU backend) stays on this worker's cores.
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.driver.limits.intra.max(1))
+            .thread_name(|n| format!("fruitcore-compute-{n}"))
+            .build();
+        let done = match pool {
+            Ok(pool) => pool.install(|| self.work()),
+            Err(e) => Err(Error::new(ErrorKind::Io, Stage::Run, format!("no thread: {e}")).because(e)),
+        };
+        if let Err(e) = done {
+            self.shared.fail(e);
+        }
+    }
+
+    fn work(&self) -> Result<()> {
+        let mut tools = Tools::new(&self.driver.stages)?;
+        while !self.shared.failed() {
+            let batch = self.queue.lock().unwrap_or_else(|e| e.into_inner()).blocking_recv();
+            let Some(batch) = batch else { break };
+            let first = batch.items.first().map(|(o, _)| o.path.clone()).unwrap_or_default();
+            let output =
+                catch_unwind(AssertUnwindSafe(|| self.batch(batch, &mut tools))).unwrap_or_else(|_| {
+                    Err(internal("the network panicked in the batch starting here").at(first))
+                })?;
+            self.control.images(output.pictures as u64, output.rejects.len() as u64);
+            if let Some(reject) = output.rejects.first().filter(|_| self.driver.strict) {
+                return Err(reject.to_error());
+            }
+            if self.messages.send(Message::Batch(output)).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&self, batch: feed::Batch, tools: &mut Tools) -> Result<Output> {
+        let stages = &self.driver.stages;
+        let [c, h, w] = tools.preprocessor.output_shape();
+        let size = c * h * w;
+        let mut output = Output {
+            part: batch.part,
+            start: batch.start,
+            pictures: batch.items.len(),
+            names: Vec::with_capacity(batch.items.len()),
+            values: Vec::new(),
+            rejects: Vec::new(),
+            seconds: [batch.seconds, 0.0, 0.0, 0.0],
+        };
+        let mut input = vec![0f32; batch.items.len() * size];
+        for (object, bytes) in batch.items {
+            let at = output.names.len() * size;
+            let Some(slot) = input.get_mut(at..at + size) else { break };
+            match self.picture(&object, bytes, tools, slot, &mut output.seconds) {
+                Ok(()) => output.names.push((object.path, object.label)),
+                Err(e) if !feed::is_local(&e) => return Err(e.at(object.path)),
+                Err(e) => output.rejects.push(Reject::new(&object.path, &e)),
+            }
+        }
+        // The encoded bytes are gone: others may be fetched meanwhile.
+        drop(batch.charged);
+        let n = output.names.len();
+        if n > 0 {
+            input.truncate(n * size);
+            let start = Instant::now();
+            output.values =
+                features(&*stages.featurizer, TensorData::new(input, [n, c, h, w]), &stages.device, n)?;
+            output.seconds[3] = start.elapsed().as_secs_f64();
+            keep_finite(&mut output, stages.featurizer.feature_len());
+        }
+        Ok(output)
+    }
+
+    /// One picture, from its bytes to its place in the batch.
+    fn picture(
+        &self,
+        object: &Object,
+        bytes: Result<Bytes>,
+        tools: &mut Tools,
+        slot: &mut [f32],
+        seconds: &mut [f64; 4],
+    ) -> Result<()> {
+        let bytes = bytes?;
+        let stages = &self.driver.stages;
+        let start = Instant::now();
+        let mut decoded = start;
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let frame = tools.decoder.decode(&bytes)?;
+            decoded = Instant::now();
+            tools.preprocessor.preprocess_into(&frame, slot)?;
+            tools.watcher.as_mut().map_or(Ok(()), |watch| watch(&object.path, &frame))
+        }));
+        let end = Instant::now();
+        let decoded = if decoded == start { end } else { decoded };
+        seconds[1] += (decoded - start).as_secs_f64();
+        seconds[2] += (end - decoded).as_secs_f64();
+        done.unwrap_or_else(|_| {
+            // Their memory may be half written.
+            *tools = Tools::new(stages)?;
+            let m = "decoding panicked on this picture; please report it with the picture";
+            Err(Error::new(ErrorKind::Corrupt, Stage::Decode, m))
+        })
+    }
+}
+
+/// What a worker has for itself.
+struct Tools {
+    decoder: Box<dyn Decode + Send>,
+    preprocessor: Box<dyn Preprocessor + Send>,
+    watcher: Option<Box<Watcher>>,
+}
+
+impl Tools {
+    fn new(stages: &Stages) -> Result<Self> {
+        Ok(Self {
+            decoder: (stages.decoder)()?,
+            preprocessor: (stages.preprocessor)()?,
+            watcher: stages.watcher.as_ref().map(|make| make()).transpose()?,
+        })
+    }
+}
+
+fn features(network: &dyn Featurizer, input: TensorData, device: &Device, n: usize) -> Result<Vec<f32>> {
+    let output = network.featurize(Tensor::<4>::from_data(input, device))?;
+    let [rows, columns] = output.dims();
+    if rows != n || columns != network.feature_len() {
+        let m = format!("expected {n} rows of {} features, found {rows} of {columns}", network.feature_len());
+        return Err(Error::new(ErrorKind::Shape, Stage::Featurize, m));
+    }
+    output.try_into_vec_as::<f32>().map_err(|e| {
+        Error::new(ErrorKind::Io, Stage::Featurize, format!("can't read the features back: {e}"))
+    })
+}
+
+/// Moves pictures whose features aren't all finite to the rejects.
+fn keep_finite(output: &mut Output, columns: usize) {
+    if output.values.iter().all(|v| v.is_finite()) {
+        return;
+    }
+    let values = core::mem::take(&mut output.values);
+    let names = core::mem::take(&mut output.names);
+    for (name, row) in names.into_iter().zip(values.chunks_exact(columns.max(1))) {
+        match row.iter().position(|v| !v.is_finite()) {
+            None => {
+                output.values.extend_from_slice(row);
+                output.names.push(name);
+            }
+            Some(i) => output.rejects.push(Reject {
+                path: name.0,
+                stage: Stage::Featurize,
+                kind: ErrorKind::NonFinite,
+                reason: format!("feature {i} is {}; are the weights those of this network?", row[i])
+                    .to_string(),
+            }),
+        }
+    }
+}
+
+impl Decode for crate::host::decode::Decoder {
+    fn decode(&mut self, encoded: &[u8]) -> Result<Frame<'_>> {
+        Self::decode(self, encoded)
+    }
+}
