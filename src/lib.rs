@@ -6,6 +6,7 @@ extern crate std;
 
 mod error;
 mod frame;
+mod state;
 
 pub mod classify;
 pub mod featurize;

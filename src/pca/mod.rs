@@ -1,5 +1,14 @@
 //! Principal components of data that arrives in batches and on many machines.
 
+mod centre;
+mod covariance;
+mod eigen;
+mod projection;
+mod tridiagonal;
+
+pub use covariance::{CovariancePca, Scaling};
+pub use projection::Projection;
+
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, vec::Vec};
 
@@ -42,6 +51,30 @@ impl<'a> Rows<'a> {
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
+
+    /// Row and column of the first NaN or infinity.
+    pub fn first_non_finite(&self) -> Option<(usize, usize)> {
+        // Whole rows first: that loop has no early exit and vectorises.
+        let bad = |row: &[f32]| row.iter().fold(false, |bad, x| bad | !x.is_finite());
+        let row = self.data.chunks_exact(self.columns).position(bad)?;
+        let values = self.data.get(row * self.columns..)?;
+        Some((row, values.iter().position(|x| !x.is_finite())?))
+    }
+
+    /// `columns` finite values a row, or the error that says what is there instead.
+    pub(crate) fn expect(&self, columns: usize, stage: Stage) -> Result<()> {
+        if self.columns != columns {
+            let m = format!("expected {columns} columns, found {}", self.columns);
+            return Err(Error::new(ErrorKind::Shape, stage, m));
+        }
+        if let Some((row, column)) = self.first_non_finite() {
+            let m = format!(
+                "row {row}, column {column} is NaN or infinite; check the picture and the network's weights"
+            );
+            return Err(Error::new(ErrorKind::NonFinite, stage, m));
+        }
+        Ok(())
+    }
 }
 
 /// How many components to keep.
@@ -53,10 +86,6 @@ pub enum Keep {
     /// As few as explain at least this fraction (0, 1] of the total variance.
     Variance(f64),
 }
-
-/// Mean, components and variances: the fitted affine map.
-#[derive(Clone, Debug)]
-pub struct Projection {}
 
 /// Principal component analysis over a stream of batches.
 ///

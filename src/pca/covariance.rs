@@ -1,0 +1,373 @@
+//! Exact principal components from mergeable moments.
+
+use super::{
+    IncrementalPca, Keep, Projection, Rows,
+    centre::{Block, centre},
+    eigen::{self, Leading, Wanted, leading},
+    projection::Parts,
+};
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    scale::StandardScaler,
+    state::{Reader, Writer},
+};
+use alloc::{format, vec::Vec};
+use faer::{
+    Accum, MatMut, MatRef,
+    linalg::matmul::triangular::{BlockStructure, matmul},
+};
+
+const MAGIC: &[u8; 8] = b"fruitCOV";
+const VERSION: u64 = 1;
+
+/// Rows collected before they enter the co-moment: enough for the matrix product to run at full
+/// speed, few enough to stay in cache.
+const BLOCK: usize = if cfg!(miri) { 4 } else { 256 };
+
+/// What is done to the columns before their principal components are sought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scaling {
+    /// Centred only.
+    #[default]
+    None,
+    /// Centred and divided by the standard deviation, as [`StandardScaler`] does.
+    Standard,
+}
+
+/// Exact PCA in one pass: count, mean and co-moment in `f64`, one triangle of it computed.
+///
+/// Rows are centred by their block's mean and enter the co-moment by a matrix product; blocks and
+/// states combine by the update of Chan, Golub and LeVeque (1979). So the order and the split of the
+/// rows don't matter beyond rounding (1e-10 relative), and the same state yields components with and
+/// without standard scaling. Memory is `8·d²` bytes and as much again while fitting.
+///
+/// Results are those of scikit-learn's `PCA(svd_solver="full")`, signs included.
+///
+/// ```
+/// use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows, Scaling};
+/// let mut pca = CovariancePca::new(2)?;
+/// pca.partial_fit(Rows::new(&[0.0, 0.0, 2.0, 1.0], 2)?)?;
+/// let mut elsewhere = CovariancePca::new(2)?;
+/// elsewhere.partial_fit(Rows::new(&[4.0, 2.0, 6.0, 3.0], 2)?)?;
+/// pca.merge(&elsewhere)?;
+/// let projection = pca.fit(Keep::Count(1))?;
+/// assert!((projection.explained_variance_ratio()[0] - 1.0).abs() < 1e-12);
+/// let scaled = pca.fit_scaled(Keep::Variance(0.95), Scaling::Standard)?;
+/// assert_eq!(scaled.kept(), 1);
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CovariancePca {
+    count: u64,
+    mean: Vec<f64>,
+    /// `d × d`, column after column, lower triangle; empty before the first block.
+    moment: Vec<f64>,
+    /// Fewer than [`BLOCK`] rows that wait for more.
+    pending: Vec<f32>,
+}
+
+impl CovariancePca {
+    /// A state that has seen no row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for zero columns, [`ErrorKind::Limit`] if a `d × d` matrix
+    /// can't be addressed.
+    pub fn new(columns: usize) -> Result<Self> {
+        if columns == 0 {
+            let m = "principal components need at least one column";
+            return Err(Error::new(ErrorKind::InvalidArgument, Stage::Pca, m));
+        }
+        if columns.checked_mul(columns).and_then(|n| n.checked_mul(8)).is_none() {
+            return Err(too_large(columns));
+        }
+        Ok(Self { count: 0, mean: alloc::vec![0.0; columns], moment: Vec::new(), pending: Vec::new() })
+    }
+
+    /// Columns of a row.
+    pub fn columns(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Mean and variance of every column, from the same moments.
+    pub fn scaler(&self) -> Result<StandardScaler> {
+        let d = self.columns();
+        let mut scaler = StandardScaler::new(d)?;
+        if self.count > 0 {
+            let squares = self.moment.iter().step_by(d + 1).map(|s| s.max(0.0)).collect();
+            scaler = StandardScaler::from_moments(self.count, self.mean.clone(), squares);
+        }
+        if !self.pending.is_empty() {
+            scaler.partial_fit(Rows::new(&self.pending, d)?)?;
+        }
+        Ok(scaler)
+    }
+
+    /// The projection onto the leading components of the columns, scaled first if asked. One state
+    /// answers both.
+    ///
+    /// # Errors
+    /// As [`IncrementalPca::fit`]: [`ErrorKind::Insufficient`] for fewer than two rows or, with
+    /// [`Keep::Variance`], rows that are all equal; [`ErrorKind::InvalidArgument`] for a count of
+    /// zero or beyond `min(rows, columns)` or a fraction outside (0, 1].
+    pub fn fit_scaled(&self, keep: Keep, scaling: Scaling) -> Result<Projection> {
+        let d = self.columns();
+        let n = self.count();
+        if n < 2 {
+            let m = format!("variance needs at least two rows, found {n}; add pictures");
+            return Err(Error::new(ErrorKind::Insufficient, Stage::Pca, m));
+        }
+        let (mean, mut moment) = if self.pending.is_empty() {
+            (self.mean.clone(), self.moment.clone())
+        } else {
+            let mut whole = self.clone();
+            whole.flush()?;
+            (whole.mean, whole.moment)
+        };
+        let scale = match scaling {
+            Scaling::None => None,
+            Scaling::Standard => {
+                let squares = moment.iter().step_by(d + 1).map(|s| s.max(0.0)).collect();
+                let std = StandardScaler::from_moments(n, mean.clone(), squares).std();
+                for (j, column) in moment.chunks_exact_mut(d).enumerate() {
+                    let by = std.get(j).copied().unwrap_or(1.0);
+                    let below = column.iter_mut().zip(&std).skip(j);
+                    below.for_each(|(c, s)| *c /= s * by);
+                }
+                Some(std)
+            }
+        };
+        let total: f64 = moment.iter().step_by(d + 1).map(|s| s.max(0.0)).sum();
+        let most = usize::try_from(n).unwrap_or(usize::MAX).min(d);
+        let wanted = keep.wanted(total, most)?;
+        let Leading { values, vectors } = leading(moment, d, wanted)?;
+        Projection::new(Parts {
+            count: n,
+            mean,
+            scale,
+            components: vectors,
+            explained_variance: values.iter().map(|v| v.max(0.0) / (n - 1) as f64).collect(),
+            total_variance: total / (n - 1) as f64,
+            whiten: false,
+        })
+    }
+
+    /// Takes a full or final block into the moments.
+    fn absorb(&mut self, rows: Rows<'_>, block: &mut Block) -> Result<()> {
+        let d = self.columns();
+        self.allocate()?;
+        centre(rows, block);
+        let count = rows.len() as u64;
+        let (a, b) = (self.count as f64, count as f64);
+        // The shift between the means is one more row of the product.
+        let weight = b / (a + b);
+        let root = libm::sqrt(a * weight);
+        let extra = block.values.iter_mut().skip(rows.data().len());
+        for ((e, m), mean) in extra.zip(&mut self.mean).zip(&block.mean) {
+            let shift = mean - *m;
+            *m += shift * weight;
+            *e = shift * root;
+        }
+        let v = MatRef::from_row_major_slice(&block.values, rows.len() + 1, d);
+        matmul(
+            MatMut::from_column_major_slice_mut(&mut self.moment, d, d),
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            v.transpose(),
+            BlockStructure::Rectangular,
+            v,
+            BlockStructure::Rectangular,
+            1.0,
+            eigen::par(),
+        );
+        self.count = self.count.saturating_add(count);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.pending.is_empty() {
+            let pending = core::mem::take(&mut self.pending);
+            self.absorb(Rows::new(&pending, self.columns())?, &mut Block::default())?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for the co-moment, which nothing before the first rows needs.
+    fn allocate(&mut self) -> Result<()> {
+        if self.moment.is_empty() {
+            let d = self.columns();
+            self.moment.try_reserve_exact(d * d).map_err(|_| too_large(d))?;
+            self.moment.resize(d * d, 0.0);
+        }
+        Ok(())
+    }
+
+    /// Adds finite rows of the right width.
+    fn push(&mut self, rows: Rows<'_>) -> Result<()> {
+        let full = BLOCK * self.columns();
+        self.allocate()?;
+        let mut data = rows.data();
+        let mut block = Block::default();
+        if !self.pending.is_empty() {
+            let (now, later) = data.split_at(data.len().min(full - self.pending.len()));
+            self.pending.extend_from_slice(now);
+            data = later;
+            if self.pending.len() == full {
+                let mut pending = core::mem::take(&mut self.pending);
+                self.absorb(Rows::new(&pending, self.columns())?, &mut block)?;
+                pending.clear();
+                self.pending = pending;
+            }
+        }
+        let mut blocks = data.chunks_exact(full);
+        for rows in &mut blocks {
+            self.absorb(Rows::new(rows, self.columns())?, &mut block)?;
+        }
+        if !blocks.remainder().is_empty() {
+            self.pending.reserve_exact(full - self.pending.len());
+            self.pending.extend_from_slice(blocks.remainder());
+        }
+        Ok(())
+    }
+}
+
+impl IncrementalPca for CovariancePca {
+    fn partial_fit(&mut self, rows: Rows<'_>) -> Result<()> {
+        rows.expect(self.columns(), Stage::Pca)?;
+        self.push(rows)
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        let d = self.columns();
+        if other.columns() != d {
+            let m = format!(
+                "moments of {d} and {} columns don't merge; both must come from one network",
+                other.columns()
+            );
+            return Err(Error::new(ErrorKind::Mismatch, Stage::Pca, m));
+        }
+        if other.count > 0 {
+            self.allocate()?;
+            let (a, b) = (self.count as f64, other.count as f64);
+            let weight = b / (a + b);
+            let shift: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(o, m)| o - m).collect();
+            let columns = self.moment.chunks_exact_mut(d).zip(other.moment.chunks_exact(d));
+            for (j, ((ours, theirs), by)) in columns.zip(&shift).enumerate() {
+                let by = by * a * weight;
+                for ((c, o), s) in ours.iter_mut().zip(theirs).zip(&shift).skip(j) {
+                    *c += o + s * by;
+                }
+            }
+            self.mean.iter_mut().zip(&shift).for_each(|(m, s)| *m += s * weight);
+            self.count = self.count.saturating_add(other.count);
+        }
+        if other.pending.is_empty() { Ok(()) } else { self.push(Rows::new(&other.pending, d)?) }
+    }
+
+    fn count(&self) -> u64 {
+        self.count.saturating_add((self.pending.len() / self.columns()) as u64)
+    }
+
+    fn fit(&self, keep: Keep) -> Result<Projection> {
+        self.fit_scaled(keep, Scaling::None)
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let d = self.columns();
+        let triangle = if self.moment.is_empty() { 0 } else { d * (d + 1) / 2 };
+        let pending = &self.pending;
+        let mut writer = Writer::new(MAGIC, VERSION, 4 + d + triangle + pending.len() / 2);
+        writer.u64(d as u64);
+        writer.u64(self.count);
+        writer.f64s(&self.mean);
+        // Rows that wait are written as they are, so that a state read back continues bit for bit.
+        writer.u64((pending.len() / d) as u64);
+        for pair in pending.chunks(2) {
+            let word = |i: usize| u64::from(pair.get(i).map_or(0, |x: &f32| x.to_bits()));
+            writer.u64(word(0) | word(1) << 32);
+        }
+        if self.count > 0 {
+            let columns = self.moment.chunks_exact(d).enumerate();
+            columns.for_each(|(j, column)| writer.f64s(column.get(j..).unwrap_or_default()));
+        }
+        writer.finish()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::open(bytes, MAGIC, VERSION, Stage::Pca, "covariance state")?;
+        let d = reader.len()?;
+        let count = reader.u64()?;
+        let mean = reader.f64s(d)?;
+        if d == 0 || (count == 0 && mean.iter().any(|m| *m != 0.0)) {
+            return Err(reader.corrupt("it has no columns, or moments but no rows"));
+        }
+        let rows = reader.u64()?;
+        if rows >= BLOCK as u64 {
+            return Err(reader.corrupt("too many rows wait in it"));
+        }
+        let waiting = rows as usize * d;
+        if waiting.div_ceil(2) > reader.left() {
+            return Err(reader.corrupt("it ends early"));
+        }
+        let mut state = Self { count, mean, moment: Vec::new(), pending: Vec::with_capacity(waiting) };
+        while state.pending.len() < waiting {
+            let word = reader.u64()?;
+            state.pending.push(f32::from_bits(word as u32));
+            if state.pending.len() < waiting {
+                state.pending.push(f32::from_bits((word >> 32) as u32));
+            }
+        }
+        if state.pending.iter().any(|x| !x.is_finite()) {
+            return Err(reader.corrupt("it holds NaN or infinity"));
+        }
+        let triangle = if count == 0 { 0 } else { d.saturating_mul(d + 1) / 2 };
+        if triangle != reader.left() {
+            return Err(reader.corrupt("its length does not fit its columns"));
+        }
+        if count > 0 {
+            state.allocate()?;
+            for (j, column) in state.moment.chunks_exact_mut(d).enumerate() {
+                for c in column.iter_mut().skip(j) {
+                    *c = reader.f64()?;
+                }
+                if column.get(j).is_some_and(|c| *c < 0.0) {
+                    return Err(reader.corrupt("its variances are negative"));
+                }
+            }
+        }
+        reader.end()?;
+        Ok(state)
+    }
+}
+
+impl Keep {
+    /// The eigenpairs this asks for, of a spectrum that sums to `total` and has `most` of interest.
+    pub(super) fn wanted(self, total: f64, most: usize) -> Result<Wanted> {
+        let bad = |m| Err(Error::new(ErrorKind::InvalidArgument, Stage::Pca, m));
+        match self {
+            Self::Count(k) if k == 0 || k > most => {
+                bad(format!("{k} components are not between 1 and {most}, the smaller of rows and columns"))
+            }
+            Self::Count(k) => Ok(Wanted::Count(k)),
+            Self::Variance(f) if !(f > 0.0 && f <= 1.0) => {
+                bad(format!("{f} is no fraction of variance; give a number above 0 and at most 1"))
+            }
+            Self::Variance(_) if total <= 0.0 => {
+                let m = "all rows are equal: there is no variance to explain; add different pictures";
+                Err(Error::new(ErrorKind::Insufficient, Stage::Pca, m))
+            }
+            // The slack of rounding: without it, all of the variance would never be reached.
+            Self::Variance(f) => Ok(Wanted::Sum { target: total * (f - 1e-12), most }),
+        }
+    }
+}
+
+fn too_large(columns: usize) -> Error {
+    let m = format!(
+        "no memory for the covariance of {columns} columns; use SketchPca or a network with fewer features"
+    );
+    Error::new(ErrorKind::Limit, Stage::Pca, m)
+}
+
+#[cfg(test)]
+mod tests;

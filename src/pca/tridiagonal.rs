@@ -1,0 +1,243 @@
+//! Largest eigenpairs of a symmetric tridiagonal matrix: bisection on Sturm counts, then inverse
+//! iteration with reorthogonalisation (Golub and Van Loan, "Matrix Computations", 8.4).
+
+use super::eigen::Wanted;
+use alloc::{vec, vec::Vec};
+
+/// Eigenvalues bisected side by side, so that the divisions of one hide the latency of another.
+const LANES: usize = 8;
+
+pub(crate) struct Tridiagonal {
+    diagonal: Vec<f64>,
+    /// One shorter than the diagonal.
+    off: Vec<f64>,
+    /// Largest row sum of absolute values.
+    norm: f64,
+}
+
+impl Tridiagonal {
+    pub(crate) fn new(diagonal: Vec<f64>, off: Vec<f64>) -> Self {
+        let reach = Self::radii(&off).zip(&diagonal).map(|(r, d)| d.abs() + r);
+        let norm = reach.fold(0.0, f64::max);
+        Self { diagonal, off, norm }
+    }
+
+    pub(crate) fn diagonal(&self) -> &[f64] {
+        &self.diagonal
+    }
+
+    pub(crate) fn off_diagonal(&self) -> &[f64] {
+        &self.off
+    }
+
+    /// The largest eigenvalues in descending order; `None` if `wanted` needs more than `limit`.
+    pub(crate) fn largest(&self, wanted: Wanted, limit: usize) -> Option<Vec<f64>> {
+        let most = match wanted {
+            Wanted::Count(k) => k,
+            Wanted::Sum { most, .. } => most,
+        };
+        if matches!(wanted, Wanted::Count(k) if k > limit) {
+            return None;
+        }
+        let mut found: Vec<f64> = Vec::new();
+        let mut sum = 0.0;
+        while found.len() < most {
+            if found.len() >= limit {
+                return None;
+            }
+            for value in self.bisect(found.len(), found.last().copied()) {
+                if found.len() == most {
+                    break;
+                }
+                let value = found.last().map_or(value, |last| value.min(*last));
+                found.push(value);
+                sum += value.max(0.0);
+                if matches!(wanted, Wanted::Sum { target, .. } if sum >= target) {
+                    return Some(found);
+                }
+            }
+        }
+        Some(found)
+    }
+
+    /// Orthonormal eigenvectors of the given eigenvalues, one after the other; `None` if one does
+    /// not reach a residual at rounding level.
+    pub(crate) fn vectors(&self, values: &[f64]) -> Option<Vec<f64>> {
+        let d = self.diagonal.len();
+        let mut all = vec![0.0; d * values.len()];
+        let mut factors = Factors::new(d);
+        let mut seed = 1u64;
+        // Rounding level: an unlucky but sound computation stays well below it.
+        let tolerance = 64.0 * f64::EPSILON * self.norm;
+        for (j, value) in values.iter().enumerate() {
+            let (before, rest) = all.split_at_mut(j * d);
+            let x = rest.get_mut(..d)?;
+            for v in x.iter_mut() {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                *v = (seed >> 33) as f64 / (1u64 << 30) as f64 - 1.0;
+            }
+            factors.factor(self, *value);
+            let good = (0..6).any(|round| {
+                factors.solve(x);
+                // A first scaling keeps the squares in range; the second follows orthogonalisation.
+                scale(x, x.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
+                for _ in 0..2 {
+                    for z in before.chunks_exact(d) {
+                        let along = dot(z, x);
+                        x.iter_mut().zip(z).for_each(|(x, z)| *x -= along * z);
+                    }
+                }
+                scale(x, libm::sqrt(dot(x, x)));
+                round > 0 && self.residual(*value, x) <= tolerance
+            });
+            if !good {
+                return None;
+            }
+        }
+        Some(all)
+    }
+
+    /// Absolute row sums without the diagonal.
+    fn radii(off: &[f64]) -> impl Iterator<Item = f64> {
+        let left = core::iter::once(&0.0).chain(off);
+        left.zip(off.iter().chain(core::iter::once(&0.0))).map(|(a, b)| a.abs() + b.abs())
+    }
+
+    /// Eigenvalues number `first`, `first + 1`, … from the top, no larger than `above`; those past
+    /// the end repeat the smallest.
+    fn bisect(&self, first: usize, above: Option<f64>) -> [f64; LANES] {
+        let d = self.diagonal.len();
+        let edges = Self::radii(&self.off).zip(&self.diagonal);
+        let slack = 4.0 * f64::EPSILON * self.norm;
+        let (low, high) = edges.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (r, d)| {
+            (f64::min(low, d - r), f64::max(high, d + r))
+        });
+        let mut low = [low - slack; LANES];
+        let mut high = [above.unwrap_or(high) + slack; LANES];
+        // Eigenvalue `i` from the top has more than `d − 1 − i` eigenvalues at or below it.
+        let rank: [usize; LANES] = core::array::from_fn(|l| d.saturating_sub(1 + first + l));
+        for _ in 0..80 {
+            let middle: [f64; LANES] = core::array::from_fn(|l| 0.5 * (low[l] + high[l]));
+            let below = self.count_below(&middle);
+            let mut open = false;
+            for l in 0..LANES {
+                if below[l] > rank[l] {
+                    high[l] = middle[l];
+                } else {
+                    low[l] = middle[l];
+                }
+                open |= high[l] - low[l] > f64::EPSILON * (self.norm + low[l].abs()) * 0.5;
+            }
+            if !open {
+                break;
+            }
+        }
+        core::array::from_fn(|l| 0.5 * (low[l] + high[l]))
+    }
+
+    /// Eigenvalues smaller than each shift, by the signs of the pivots of `T − shift·I`.
+    fn count_below(&self, shift: &[f64; LANES]) -> [usize; LANES] {
+        let tiny = f64::MIN_POSITIVE * (self.norm * self.norm).max(1.0);
+        let mut pivot = [1.0f64; LANES];
+        let mut count = [0u64; LANES];
+        let squares = core::iter::once(0.0).chain(self.off.iter().map(|e| e * e));
+        for (d, square) in self.diagonal.iter().zip(squares) {
+            for l in 0..LANES {
+                let p = (d - shift[l]) - square / pivot[l];
+                let p = if p.abs() < tiny { -tiny } else { p };
+                count[l] += u64::from(p < 0.0);
+                pivot[l] = p;
+            }
+        }
+        count.map(|c| c as usize)
+    }
+
+    /// ‖T·x − value·x‖.
+    fn residual(&self, value: f64, x: &[f64]) -> f64 {
+        let mut sum = 0.0;
+        let mut left = 0.0;
+        let next = x.iter().skip(1).chain(core::iter::once(&0.0));
+        let right = self.off.iter().chain(core::iter::once(&0.0));
+        for (((d, x), next), e) in self.diagonal.iter().zip(x).zip(next).zip(right) {
+            let r = left + (d - value) * x + e * next;
+            sum += r * r;
+            left = e * x;
+        }
+        libm::sqrt(sum)
+    }
+}
+
+/// `T − shift·I = P·L·U` by Gaussian elimination with partial pivoting.
+struct Factors {
+    /// Multipliers of L and whether the two rows were swapped.
+    steps: Vec<(f64, bool)>,
+    /// Rows of U: diagonal and the two entries right of it.
+    rows: Vec<[f64; 3]>,
+}
+
+impl Factors {
+    fn new(d: usize) -> Self {
+        Self { steps: Vec::with_capacity(d), rows: Vec::with_capacity(d) }
+    }
+
+    fn factor(&mut self, t: &Tridiagonal, shift: f64) {
+        // Pivots smaller than rounding are what makes the solution an eigenvector.
+        let smallest = f64::EPSILON * t.norm.max(f64::MIN_POSITIVE / f64::EPSILON);
+        let safe = |p: f64| if p.abs() < smallest { libm::copysign(smallest, p) } else { p };
+        self.steps.clear();
+        self.rows.clear();
+        let mut diagonal = t.diagonal.iter().map(|d| d - shift);
+        let mut current = [diagonal.next().unwrap_or(0.0), t.off.first().copied().unwrap_or(0.0)];
+        let right = t.off.iter().skip(1).chain(core::iter::once(&0.0));
+        for ((d, e), right) in diagonal.zip(&t.off).zip(right) {
+            // Rows [current, 0] and [e, d, right]; the larger first entry goes on top.
+            if current[0].abs() >= e.abs() {
+                let m = if current[0] == 0.0 { 0.0 } else { e / current[0] };
+                self.rows.push([safe(current[0]), current[1], 0.0]);
+                self.steps.push((m, false));
+                current = [d - m * current[1], *right];
+            } else {
+                let m = current[0] / e;
+                self.rows.push([*e, d, *right]);
+                self.steps.push((m, true));
+                current = [current[1] - m * d, -m * right];
+            }
+        }
+        self.rows.push([safe(current[0]), 0.0, 0.0]);
+    }
+
+    fn solve(&self, x: &mut [f64]) {
+        for (i, (m, swap)) in self.steps.iter().enumerate() {
+            if let Some([a, b]) = x.get_mut(i..i + 2).and_then(|p| <&mut [f64; 2]>::try_from(p).ok()) {
+                if *swap {
+                    core::mem::swap(a, b);
+                }
+                *b -= m * *a;
+            }
+        }
+        let (mut next, mut after) = (0.0, 0.0);
+        for (x, [p, u, v]) in x.iter_mut().zip(&self.rows).rev() {
+            *x = (*x - u * next - v * after) / p;
+            (next, after) = (*x, next);
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let (a, a_rest) = a.as_chunks::<8>();
+    let (b, b_rest) = b.as_chunks::<8>();
+    for (a, b) in a.iter().zip(b) {
+        for l in 0..8 {
+            lanes[l] += a[l] * b[l];
+        }
+    }
+    lanes.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
+}
+
+fn scale(x: &mut [f64], by: f64) {
+    if by > 0.0 {
+        let f = 1.0 / by;
+        x.iter_mut().for_each(|v| *v *= f);
+    }
+}
