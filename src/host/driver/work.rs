@@ -1,7 +1,16 @@
 //! Workers: each carries a micro-batch from bytes to features on its own core.
 
 use super::{Control, Driver, Message, Reject, Shared, feed, internal};
-use crate::{Error, ErrorKind, Featurizer, Frame, Preprocessor, Result, Stage, host::source::Object};
+use crate::{
+    Error, ErrorKind, Featurizer, Frame, Preprocessor, Result, Stage,
+    host::{
+        decode::{DecodeOptions, Decoder},
+        run::OutputStore,
+        sink::picture::PictureFormat,
+        source::Object,
+    },
+    preprocess::{Recipe, RecipePreprocessor},
+};
 use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
 use burn::tensor::{Device, Tensor, TensorData};
 use bytes::Bytes;
@@ -53,7 +62,7 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// Stages on `device`.
+    /// Stages of any kind on `device`.
     pub fn new(
         decoder: Arc<DecoderFn>,
         preprocessor: Arc<PreprocessorFn>,
@@ -61,6 +70,42 @@ impl Stages {
         device: Device,
     ) -> Self {
         Self { decoder, preprocessor, featurizer, device, watcher: None }
+    }
+
+    /// Picture files, prepared by a recipe.
+    pub fn pictures(
+        decode: DecodeOptions,
+        recipe: Recipe,
+        featurizer: Arc<dyn Featurizer + Send + Sync>,
+        device: Device,
+    ) -> Self {
+        Self::new(
+            Arc::new(move || Ok(Box::new(Decoder::new(decode)))),
+            Arc::new(move || Ok(Box::new(RecipePreprocessor::new(recipe.clone())))),
+            featurizer,
+            device,
+        )
+    }
+
+    /// Also saves each usable picture as `recipe` leaves it before normalisation, under the
+    /// picture's own path below `output`. Costs a second pass through the recipe.
+    #[must_use]
+    pub fn save_pictures(
+        mut self,
+        recipe: Recipe,
+        format: PictureFormat,
+        output: Arc<dyn OutputStore>,
+    ) -> Self {
+        self.watcher = Some(Arc::new(move || {
+            let mut preprocessor = RecipePreprocessor::new(recipe.clone());
+            let output = Arc::clone(&output);
+            Ok(Box::new(move |path: &str, frame: &Frame<'_>| {
+                let picture = preprocessor.picture(frame)?;
+                let file = format.encode(picture.data(), picture.width(), picture.height())?;
+                output.put_copy(&format.file_name(path), &file)
+            }))
+        }));
+        self
     }
 }
 
@@ -249,7 +294,7 @@ fn keep_finite(output: &mut Output, columns: usize) {
     }
 }
 
-impl Decode for crate::host::decode::Decoder {
+impl Decode for Decoder {
     fn decode(&mut self, encoded: &[u8]) -> Result<Frame<'_>> {
         Self::decode(self, encoded)
     }

@@ -31,6 +31,15 @@ pub trait OutputStore: Send + Sync {
     /// [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] (disk full), [`ErrorKind::Network`].
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()>;
 
+    /// Like [`put`](OutputStore::put), but a power cut may lose the file: for copies that can be made
+    /// again.
+    ///
+    /// # Errors
+    /// As [`put`](OutputStore::put).
+    fn put_copy(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.put(name, bytes)
+    }
+
     /// The content of a file; `None` if there is none of this name.
     ///
     /// # Errors
@@ -114,10 +123,8 @@ impl LocalStore {
         let owner = self.owner.get_or_init(|| format!("process-{}", std::process::id()));
         self.root.join(".fruitcore").join("tmp").join(owner)
     }
-}
 
-impl OutputStore for LocalStore {
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<()> {
         let target = self.path(name);
         let scratch = self.scratch();
         let temporary = scratch.join(format!("{}", self.next.fetch_add(1, Ordering::Relaxed)));
@@ -127,15 +134,27 @@ impl OutputStore for LocalStore {
             fs::create_dir_all(folder)?;
             let mut file = fs::File::create(&temporary)?;
             file.write_all(bytes)?;
-            file.sync_all()?;
+            if durable {
+                file.sync_all()?;
+            }
             drop(file);
             fs::rename(&temporary, &target)?;
-            sync_folder(folder)
+            if durable { sync_folder(folder) } else { Ok(()) }
         };
         write().map_err(|e| {
             let _ = fs::remove_file(&temporary);
             local_error(&target, &e)
         })
+    }
+}
+
+impl OutputStore for LocalStore {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write(name, bytes, true)
+    }
+
+    fn put_copy(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write(name, bytes, false)
     }
 
     fn get(&self, name: &str) -> Result<Option<Bytes>> {

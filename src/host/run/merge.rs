@@ -1,0 +1,155 @@
+//! Many machines' shards → one fit, components and summary.
+
+use super::{Manifest, OutputStore, RunOptions, Shard, finish::Finish, open_output, prepare};
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    host::{driver::Control, driver::Phase, summary::Summary},
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
+use std::time::Instant;
+
+/// Merges the shards found in `inputs` (outputs of runs with a [`Shard`]; one output may hold
+/// several) and writes components, artifact, `rejects.csv`, summary and a manifest that names where
+/// every part is. Features stay where they are. `output` may be one of the inputs.
+///
+/// Of `options`, `keep`, `scale`, `artifact`, `overwrite` and the number of workers count; all else
+/// is the shards'.
+///
+/// # Errors
+/// [`ErrorKind::Insufficient`] naming the shards that are missing or unfinished;
+/// [`ErrorKind::Mismatch`] if the shards are of different runs, saying what differs, or one is
+/// given twice; [`ErrorKind::Interrupted`] after [`Control::cancel`]; and what the stores report.
+pub fn merge(inputs: &[String], output: &str, options: &RunOptions, control: &Control) -> Result<Summary> {
+    let begun = Instant::now();
+    control.enter(Phase::Start);
+    let mut stores = BTreeMap::new();
+    let mut shards = Vec::new();
+    for input in inputs {
+        let store = open_output(input)?;
+        let before = shards.len();
+        for name in store.entries("")?.iter().filter(|e| prepare::is_manifest(e)) {
+            match Manifest::read(&*store, name)? {
+                Some(manifest) if !manifest.merged => shards.push((input.clone(), manifest)),
+                _ => {}
+            }
+        }
+        if shards.len() == before {
+            let m = "no manifest of a run here; name the output folders of the shards";
+            return Err(Error::new(ErrorKind::NotFound, Stage::Run, m).at(input.clone()));
+        }
+        stores.insert(input.clone(), store);
+    }
+    let merged = join(shards, inputs, output)?;
+    let store = match stores.get(output) {
+        Some(store) => Arc::clone(store),
+        None => open_output(output)?,
+    };
+    let mut options = options.clone();
+    options.format = merged.table_format.clone();
+    let columns = merged.config.get("feature length").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let _lock = store.lock("merge")?;
+    let merged = continue_from(&*store, merged, options.overwrite)?;
+    merged.write(&*store)?;
+    let here = Arc::clone(&store);
+    let finish = Finish {
+        store: &*store,
+        store_of: &|part| match &part.origin {
+            None => Ok(Arc::clone(&here)),
+            Some(origin) => match stores.get(origin) {
+                Some(store) => Ok(Arc::clone(store)),
+                None => open_output(origin),
+            },
+        },
+        options: &options,
+        columns,
+        device: String::from("none (merge)"),
+        control,
+        begun,
+    };
+    finish.run(merged)
+}
+
+/// One manifest of all shards, after making sure that they are all of one run and complete.
+fn join(shards: Vec<(String, Manifest)>, inputs: &[String], output: &str) -> Result<Manifest> {
+    let bad = |kind, m: String| Err(Error::new(kind, Stage::Run, m).at(inputs.join(", ")));
+    let Some((place, first)) = shards.first() else {
+        return bad(ErrorKind::InvalidArgument, String::from("nothing to merge; name the shards' outputs"));
+    };
+    let (place, count) = (place.clone(), first.shard.count);
+    let mut merged = Manifest::new(first.config.clone(), first.table_format.clone(), Shard::WHOLE);
+    merged.merged = true;
+    (merged.parts_total, merged.objects_total) = (first.parts_total, first.objects_total);
+    let mut seen = BTreeSet::new();
+    for (input, shard) in shards {
+        shard.check_config(&merged.config, &format!("{input} and {place}"))?;
+        if shard.shard.count != count {
+            return bad(
+                ErrorKind::Mismatch,
+                format!(
+                    "{input} is of {} shards, {place} of {count}; merge shards of one run",
+                    shard.shard.count
+                ),
+            );
+        }
+        if !seen.insert(shard.shard.index) {
+            return bad(
+                ErrorKind::Mismatch,
+                format!("shard {} of {count} is there twice; name each output once", shard.shard.index + 1),
+            );
+        }
+        if shard.parts_total.is_none() {
+            let m = format!(
+                "shard {} of {count} in {input} is unfinished; start it again, then merge",
+                shard.shard.index + 1
+            );
+            return bad(ErrorKind::Insufficient, m);
+        }
+        if (shard.parts_total, shard.objects_total) != (merged.parts_total, merged.objects_total) {
+            let m = format!(
+                "{input} saw {:?} pictures, {place} {:?}: the input changed between the shards; run them again",
+                shard.objects_total.unwrap_or(0),
+                merged.objects_total.unwrap_or(0)
+            );
+            return bad(ErrorKind::Mismatch, m);
+        }
+        let origin = (input != output).then_some(input);
+        for mut part in shard.parts {
+            part.origin.clone_from(&origin);
+            merged.insert(part);
+        }
+    }
+    let missing: Vec<_> =
+        (0..count).filter(|i| !seen.contains(i)).map(|i| format!("{}/{count}", i + 1)).collect();
+    if !missing.is_empty() {
+        let m = format!("shards {} are missing; run them, or name their outputs too", missing.join(", "));
+        return bad(ErrorKind::Insufficient, m);
+    }
+    let total = merged.parts_total.unwrap_or(0);
+    if let Some(gap) = (0..total).find(|i| merged.part(*i).is_none()) {
+        let m =
+            format!("part {gap} of {total} is in none of the shards; start shard {} again", gap % count + 1);
+        return bad(ErrorKind::Insufficient, m);
+    }
+    Ok(merged)
+}
+
+/// Keeps the components an earlier merge into the same output has made.
+fn continue_from(store: &dyn OutputStore, mut merged: Manifest, overwrite: bool) -> Result<Manifest> {
+    let name = merged.shard.manifest_name();
+    let Some(earlier) = (if overwrite { None } else { Manifest::read(store, &name)? }) else {
+        return Ok(merged);
+    };
+    if !earlier.merged && merged.parts.iter().any(|p| p.origin.is_some()) {
+        let m = "the output holds a run of its own; choose another --output, or --overwrite";
+        return Err(Error::new(ErrorKind::Mismatch, Stage::Run, m).at(store.describe()));
+    }
+    earlier.check_config(&merged.config, &store.describe())?;
+    merged.components = earlier.components;
+    Ok(merged)
+}
