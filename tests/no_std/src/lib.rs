@@ -1,25 +1,142 @@
-//! A camera frame to components without an operating system.
+//! A camera frame to principal components without an operating system.
+//!
+//! The functions have C names and take slices' parts, so that everything they use is compiled and
+//! linked into the archive, and firmware in any language could call them.
 #![no_std]
 extern crate alloc;
 
-use alloc::vec;
+use alloc::{boxed::Box, vec, vec::Vec};
 use burn::tensor::{Device, Tensor, TensorData};
 use embedded_alloc::LlffHeap;
-use fruitcore::{Featurizer, Frame, Preprocessor, Result};
+use fruitcore::{
+    Featurizer, Frame, PixelFormat, Preprocessor, Result,
+    featurize::{
+        NetworkFeaturizer,
+        network::{NetworkKind, NetworkSpec},
+        weights::RandomWeights,
+    },
+    pca::{CovariancePca, IncrementalPca, Keep, Projection, Rows},
+    preprocess::{Preset, RecipePreprocessor},
+};
 use panic_halt as _;
 
 #[global_allocator]
 static HEAP: LlffHeap = LlffHeap::empty();
 
-/// One frame through preprocessing and network.
-pub fn features(
-    frame: &Frame<'_>,
-    preprocessor: &mut dyn Preprocessor,
-    featurizer: &dyn Featurizer,
-) -> Result<Tensor<2>> {
-    let [c, h, w] = preprocessor.output_shape();
-    let mut picture = vec![0.0; c * h * w];
-    preprocessor.preprocess_into(frame, &mut picture)?;
-    let device = Device::flex();
-    featurizer.featurize(Tensor::from_data(TensorData::new(picture, [1, c, h, w]), &device))
+const SIDE: usize = 96;
+const HEAP_BYTES: usize = 8 << 20;
+
+/// Everything one frame goes through.
+pub struct Robot {
+    preprocessor: Box<dyn Preprocessor>,
+    featurizer: Box<dyn Featurizer>,
+    pca: CovariancePca,
+    projection: Option<Projection>,
+}
+
+impl Robot {
+    fn new(seed: u64) -> Result<Self> {
+        let spec = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(SIDE, SIDE);
+        let graph = spec.graph()?;
+        let device = Device::flex();
+        let network = NetworkFeaturizer::new(&graph, &RandomWeights::new(&graph, seed), &device)?;
+        let pca = CovariancePca::new(network.feature_len())?;
+        Ok(Self {
+            preprocessor: Box::new(RecipePreprocessor::new(Preset::Simple.recipe(SIDE)?)),
+            featurizer: Box::new(network),
+            pca,
+            projection: None,
+        })
+    }
+
+    /// One frame to its feature vector.
+    fn features(&mut self, frame: &Frame<'_>) -> Result<Vec<f32>> {
+        let [c, h, w] = self.preprocessor.output_shape();
+        let mut picture = vec![0.0; c * h * w];
+        self.preprocessor.preprocess_into(frame, &mut picture)?;
+        let batch = Tensor::from_data(TensorData::new(picture, [1, c, h, w]), &Device::flex());
+        let features = self.featurizer.featurize(batch)?.into_data();
+        Ok(features.as_slice::<f32>().map(<[f32]>::to_vec).unwrap_or_default())
+    }
+
+    /// Learns from a frame.
+    fn learn(&mut self, frame: &Frame<'_>) -> Result<()> {
+        let row = self.features(frame)?;
+        self.pca.partial_fit(Rows::new(&row, row.len())?)
+    }
+
+    fn fit(&mut self, components: usize) -> Result<()> {
+        let state = CovariancePca::from_bytes(&self.pca.to_bytes())?;
+        self.projection = Some(state.fit(Keep::Count(components))?);
+        Ok(())
+    }
+
+    fn components(&mut self, frame: &Frame<'_>, out: &mut [f32]) -> Result<()> {
+        let row = self.features(frame)?;
+        match &self.projection {
+            Some(projection) => projection.transform_into(Rows::new(&row, row.len())?, out),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A robot with weights drawn from `seed`; null if it failed.
+///
+/// # Safety
+/// To be called once, before all others.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_start(seed: u64) -> *mut Robot {
+    static mut MEMORY: [u8; HEAP_BYTES] = [0; HEAP_BYTES];
+    // SAFETY: called once, and nothing else refers to MEMORY.
+    unsafe { HEAP.init(&raw mut MEMORY as usize, HEAP_BYTES) };
+    Robot::new(seed).map_or(core::ptr::null_mut(), |robot| Box::into_raw(Box::new(robot)))
+}
+
+/// Learns from an RGB frame; 0 on success.
+///
+/// # Safety
+/// `robot` comes from [`fruitcore_start`], `pixels` points to `3 · width · height` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_learn(robot: *mut Robot, pixels: *const u8, width: usize, height: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    let (robot, pixels) = unsafe { (&mut *robot, core::slice::from_raw_parts(pixels, 3 * width * height)) };
+    status(Frame::new(PixelFormat::Rgb, width, height, pixels).and_then(|frame| robot.learn(&frame)))
+}
+
+/// Fits `components` principal components to what was learnt; 0 on success.
+///
+/// # Safety
+/// `robot` comes from [`fruitcore_start`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_fit(robot: *mut Robot, components: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    status(unsafe { &mut *robot }.fit(components))
+}
+
+/// Writes the components of an RGB frame to `out`; 0 on success.
+///
+/// # Safety
+/// As [`fruitcore_learn`], and `out` points to `components` floats.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_components(
+    robot: *mut Robot,
+    pixels: *const u8,
+    width: usize,
+    height: usize,
+    out: *mut f32,
+    components: usize,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let (robot, pixels, out) = unsafe {
+        (
+            &mut *robot,
+            core::slice::from_raw_parts(pixels, 3 * width * height),
+            core::slice::from_raw_parts_mut(out, components),
+        )
+    };
+    status(Frame::new(PixelFormat::Rgb, width, height, pixels).and_then(|frame| robot.components(&frame, out)))
+}
+
+fn status(done: Result<()>) -> i32 {
+    done.map_or_else(|e| e.kind() as i32 + 1, |()| 0)
 }
