@@ -84,7 +84,7 @@ pub fn open_output(target: &str) -> Result<Arc<dyn OutputStore>> {
     match url::Url::parse(target) {
         // A one-letter scheme is a drive.
         Ok(url) if url.scheme().len() > 1 && url.scheme() != "file" => {
-            let (store, prefix) = object_store::parse_url_opts(&url, std::env::vars()).map_err(|e| {
+            let (store, prefix) = object_store::parse_url_opts(&url, settings()).map_err(|e| {
                 let m = format!("can't write there: {e}; use a folder, file://, s3://, gs:// or az://");
                 Error::new(ErrorKind::InvalidArgument, Stage::Config, m).at(target).because(e)
             })?;
@@ -99,6 +99,15 @@ pub fn open_output(target: &str) -> Result<Arc<dyn OutputStore>> {
         },
         _ => Ok(Arc::new(LocalStore::new(target))),
     }
+}
+
+/// The environment's settings of object stores (`AWS_REGION`, …), as `object_store` names them.
+fn settings() -> impl Iterator<Item = (String, String)> {
+    let ours = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|p| name.starts_with(p));
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(move |(name, _)| ours(name))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
 }
 
 /// A local folder. Files are written under `.fruitcore/`, flushed to the disk and renamed.

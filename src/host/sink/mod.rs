@@ -2,6 +2,8 @@
 //!
 //! Every format holds the same [`Table`] and reads back what it wrote, bit for bit.
 
+#[cfg(feature = "arrow2")]
+pub mod arrow2;
 mod columns;
 mod csv;
 mod ipc;
