@@ -101,6 +101,7 @@ fn overhead(c: &mut Criterion) {
             part_size: FEATURES,
             limit: None,
             strict: true,
+            count_ahead: false,
         };
         group.bench_function(BenchmarkId::new("pictures", workers), |b| {
             b.iter(|| {

@@ -135,12 +135,11 @@ fn no_picture_is_an_error() {
     let error = run_in(folder.path(), &Made::new(0), options()).unwrap_err();
     assert_eq!((error.kind(), error.object()), (ErrorKind::NotFound, Some("made up")));
     // What the listing says about it comes first.
-    let mut source = Made::new(1);
-    (source.listing_error, source.count) = (Some((0, ErrorKind::PermissionDenied)), 1);
-    let mut options = options();
-    options.limit = Some(0);
+    let mut source = Made::new(0);
+    source.listing_error = Some((0, ErrorKind::PermissionDenied));
     let folder = tempfile::tempdir().unwrap();
-    assert!(run_in(folder.path(), &source, options).is_err());
+    let error = run_in(folder.path(), &source, options()).unwrap_err();
+    assert_eq!((error.kind(), error.object()), (ErrorKind::PermissionDenied, Some("folder before 0")));
 }
 
 #[test]

@@ -118,12 +118,13 @@ impl Made {
 
 impl Source for Made {
     fn list(&self) -> BoxStream<'_, Result<Object>> {
-        let pictures = (0..self.count).flat_map(|i| {
+        let pictures = (0..=self.count).flat_map(|i| {
             let error = self.listing_error.filter(|(at, _)| *at == i).map(|(_, kind)| {
                 Err(Error::new(kind, Stage::Source, "made to fail").at(format!("folder before {i}")))
             });
-            self.listed.fetch_add(1, SeqCst);
-            error.into_iter().chain([Ok(self.object(i))])
+            let picture = (i < self.count).then(|| Ok(self.object(i)));
+            self.listed.fetch_add(u64::from(picture.is_some()), SeqCst);
+            error.into_iter().chain(picture)
         });
         futures::stream::iter(pictures).boxed()
     }

@@ -80,6 +80,9 @@ struct Stopped;
 impl Feed<'_> {
     pub(super) async fn run(self) -> Result<Listed> {
         let source = Arc::clone(&self.source);
+        if self.driver.count_ahead {
+            self.count_ahead();
+        }
         let mut list = source.list();
         let mut fetches = JoinSet::new();
         let mut total = Listing { objects: 0, parts: 0 };
@@ -137,7 +140,7 @@ impl Feed<'_> {
         // Not one picture: then the failure isn't about one of many.
         if let (0, Some(reject)) = (total.objects, nothing) {
             self.shared.fail(reject.to_error());
-        } else if let Some(part) = open.take() {
+        } else if let Some(part) = open.take().filter(|_| !self.shared.failed()) {
             if !pending.objects.is_empty() {
                 let _ = self.fetch(part.index, &mut pending, &mut fetches).await;
             }
@@ -149,6 +152,23 @@ impl Feed<'_> {
         }
         while fetches.join_next().await.is_some() && !self.shared.failed() {}
         Ok(Listed { listing: total, complete })
+    }
+
+    /// Counts the pictures beside the work, so that the time left can be told.
+    fn count_ahead(&self) {
+        let (source, control) = (Arc::clone(&self.source), self.control.clone());
+        let limit = self.driver.limit.unwrap_or(u64::MAX);
+        tokio::spawn(async move {
+            let mut list = source.list();
+            let mut total = 0;
+            while let Some(object) = list.next().await {
+                total += u64::from(object.is_ok());
+                if total >= limit || control.is_cancelled() {
+                    break;
+                }
+            }
+            control.set_total(total);
+        });
     }
 
     async fn open(&self, index: u32) -> Result<Open, Stopped> {

@@ -163,6 +163,9 @@ pub struct Driver {
     pub limit: Option<u64>,
     /// The first unusable picture is an error.
     pub strict: bool,
+    /// List a second time, beside the work, to know the total from the start: for progress bars, on
+    /// sources that are cheap to list.
+    pub count_ahead: bool,
 }
 
 impl Driver {

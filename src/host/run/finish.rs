@@ -10,7 +10,10 @@ use crate::{
     },
     pca::{CovariancePca, IncrementalPca, Keep, Projection, Rows, Scaling},
 };
-use alloc::{collections::BTreeMap, format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
+use alloc::{
+    collections::BTreeMap, collections::BTreeSet, format, string::String, string::ToString, sync::Arc, vec,
+    vec::Vec,
+};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::{sync::Mutex, time::Instant};
@@ -135,7 +138,7 @@ impl Finish<'_> {
         let missing: Vec<_> = manifest
             .parts
             .iter()
-            .filter(|p| !manifest.components.iter().any(|c| c.index == p.index))
+            .filter(|p| manifest.components.binary_search_by_key(&p.index, |c| c.index).is_err())
             .cloned()
             .collect();
         let manifest = Mutex::new(manifest);
@@ -186,7 +189,7 @@ impl Finish<'_> {
     /// components of an earlier fit.
     fn clear_stale(&self, manifest: &Manifest) -> Result<()> {
         let here = |p: &&PartEntry| p.origin.is_none();
-        let mut known: Vec<&str> = manifest.components.iter().map(|c| c.file.name.as_str()).collect();
+        let mut known: BTreeSet<&str> = manifest.components.iter().map(|c| c.file.name.as_str()).collect();
         for part in manifest.parts.iter().filter(here) {
             known.extend([part.features.name.as_str(), part.moments.name.as_str()]);
             known.extend(part.rejected.iter().map(|f| f.name.as_str()));
@@ -199,7 +202,7 @@ impl Finish<'_> {
         for folder in folders {
             for file in self.store.entries(folder)? {
                 let name = format!("{folder}{file}");
-                if file.starts_with("part-") && !file.ends_with('/') && !known.contains(&name.as_str()) {
+                if file.starts_with("part-") && !file.ends_with('/') && !known.contains(name.as_str()) {
                     self.store.remove(&name)?;
                 }
             }

@@ -58,6 +58,9 @@ pub struct RunOptions {
     pub shard: Shard,
     /// The first unusable picture is an error.
     pub strict: bool,
+    /// List a second time, beside the work, so that [`Progress::total`](super::driver::Progress) is
+    /// known early.
+    pub count_ahead: bool,
     /// Remove what an earlier run left in the output.
     pub overwrite: bool,
     /// Components to keep; `None` for features alone. 50 unless set.
@@ -81,6 +84,7 @@ impl Default for RunOptions {
             limit: None,
             shard: Shard::WHOLE,
             strict: false,
+            count_ahead: false,
             overwrite: false,
             keep: Some(Keep::Count(50)),
             scale: true,
@@ -142,6 +146,7 @@ impl Run {
             part_size,
             limit: options.limit,
             strict: options.strict,
+            count_ahead: options.count_ahead,
         };
         let store = &*self.output;
         let config = self.config(part_size);
