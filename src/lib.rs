@@ -11,6 +11,7 @@ mod state;
 pub mod classify;
 pub mod featurize;
 pub mod pca;
+pub mod pipeline;
 pub mod preprocess;
 pub mod scale;
 

@@ -128,15 +128,75 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// 64 bits over little-endian words. Each step is a bijection of the running value, so one changed
-/// word always changes the result.
+/// [`Checksum`] of these bytes.
 fn checksum(bytes: &[u8]) -> u64 {
-    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word.iter_mut().zip(chunk).for_each(|(w, c)| *w = *c);
-        sum = (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        sum ^= sum >> 32;
+    let mut sum = Checksum::default();
+    sum.update(bytes);
+    sum.finish()
+}
+
+/// 64 bits over little-endian words. Each step is a bijection of the running value, so one changed
+/// word always changes the result. Against accidents, not against forgery.
+pub(crate) struct Checksum {
+    sum: u64,
+    /// The first bytes of a word that is not complete yet.
+    tail: [u8; 8],
+    filled: usize,
+}
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Self { sum: 0xcbf2_9ce4_8422_2325, tail: [0; 8], filled: 0 }
     }
-    sum
+}
+
+impl Checksum {
+    /// Continues with these bytes.
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        if self.filled > 0 {
+            let (head, rest) = bytes.split_at(bytes.len().min(8 - self.filled));
+            self.tail.iter_mut().skip(self.filled).zip(head).for_each(|(t, b)| *t = *b);
+            self.filled += head.len();
+            bytes = rest;
+            if self.filled < 8 {
+                return;
+            }
+            self.word(self.tail);
+            self.filled = 0;
+        }
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|w| self.word(*w));
+        self.tail.iter_mut().zip(rest).for_each(|(t, b)| *t = *b);
+        self.filled = rest.len();
+    }
+
+    /// The sum, the last word filled with zeros.
+    pub(crate) fn finish(mut self) -> u64 {
+        if self.filled > 0 {
+            self.tail.iter_mut().skip(self.filled).for_each(|t| *t = 0);
+            self.word(self.tail);
+        }
+        self.sum
+    }
+
+    fn word(&mut self, word: [u8; 8]) {
+        self.sum = (self.sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.sum ^= self.sum >> 32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_sum_as_the_whole() {
+        let bytes: Vec<u8> = (0..61).collect();
+        for cut in 0..bytes.len() {
+            let mut sum = Checksum::default();
+            sum.update(&bytes[..cut]);
+            sum.update(&bytes[cut..]);
+            assert_eq!(sum.finish(), checksum(&bytes));
+        }
+    }
 }

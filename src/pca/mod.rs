@@ -7,6 +7,7 @@ mod projection;
 mod tridiagonal;
 
 pub use covariance::{CovariancePca, Scaling};
+pub(crate) use projection::Parts;
 pub use projection::Projection;
 
 use crate::{Error, ErrorKind, Result, Stage};

@@ -229,7 +229,6 @@ impl Projection {
         Ok(())
     }
 
-    #[allow(dead_code)] // for the pipeline artifact
     pub(crate) fn parts(&self) -> &Parts {
         &self.parts
     }
