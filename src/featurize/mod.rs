@@ -2,6 +2,7 @@
 
 mod burn_net;
 mod featurizer;
+pub mod kernels;
 pub mod network;
 pub mod weights;
 

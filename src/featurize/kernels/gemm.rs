@@ -1,0 +1,235 @@
+//! Register-blocked matrix product: pixels × input channels · input channels × output channels.
+//!
+//! Activations lie in blocks of 16 channels, `[c / 16][pixels][16]`, so the pixels of a tile are
+//! adjacent and no packing of activations is needed: a tile of up to [`Kernels::mr`] pixels times
+//! [`Kernels::nb`] channel blocks stays in registers while the input channels go by. A k × k
+//! convolution is the same product summed over its taps, each at an offset of its own (implicit
+//! GEMM); planar input (the first layer's three channels) is the case of channel groups of one.
+//!
+//! Each step loads `nb` vectors of weights and broadcasts one activation per pixel. With 14 × 2
+//! AVX-512 registers that is 16 loads for 28 FMAs: bound by the FMA units, not by the load ports.
+
+use super::{
+    isa::Kernels,
+    simd::{LANES, Simd},
+};
+
+/// One output tile and where its operands are.
+pub(super) struct Tile {
+    /// First pixel of the first channel group.
+    pub(super) a: *const f32,
+    /// Full channel groups (of 16 in blocked, of 1 in planar input).
+    pub(super) groups: usize,
+    /// Floats between channel groups.
+    pub(super) group_stride: usize,
+    /// Offset of each tap from `a`, in floats.
+    pub(super) taps: *const u32,
+    /// How many taps.
+    pub(super) tap_count: usize,
+    /// Channels in a last, partial group of blocked input.
+    pub(super) tail: usize,
+    /// Packed weights: `[groups][taps][16][nb · 16]`, then `[taps][tail][nb · 16]`.
+    pub(super) b: *const f32,
+    /// `[nb · 16]`, what the sums start from; null for zeros.
+    pub(super) bias: *const f32,
+    /// First pixel of the first output block.
+    pub(super) c: *mut f32,
+    /// Floats between output blocks.
+    pub(super) c_stride: usize,
+    /// Added before the bounds, laid out as `c`; null for none.
+    pub(super) residual: *const f32,
+    /// Bounds of the activation function.
+    pub(super) bounds: Option<[f32; 2]>,
+}
+
+/// Computes one tile.
+pub(super) type TileFn = unsafe fn(&Tile);
+
+/// `MR` pixels × `NB` output blocks; channel groups of `GROUP` (16: blocked, 1: planar).
+///
+/// # Safety
+/// Every pointer of `t` is valid for what its field says it holds, for `MR` pixels and `NB` blocks.
+#[inline(always)]
+pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const GROUP: usize>(s: S, t: &Tile) {
+    // SAFETY: all reads and writes stay inside what the caller vouches for: `a` at tap + pixel ·
+    // GROUP + channel, `b` one row of NB vectors per step, `bias` NB vectors, `c` and `residual` MR
+    // vectors in each of NB blocks.
+    unsafe {
+        let taps = core::slice::from_raw_parts(t.taps, t.tap_count);
+        let bias: [S::V; NB] =
+            core::array::from_fn(
+                |j| {
+                    if t.bias.is_null() { s.splat(0.0) } else { s.load(t.bias.add(j * LANES)) }
+                },
+            );
+        let mut acc = [bias; MR];
+        let mut b = t.b;
+        let mut a = t.a;
+        for _ in 0..t.groups {
+            for &tap in taps {
+                let a = a.add(tap as usize);
+                if GROUP == 1 {
+                    step::<S, MR, NB, GROUP>(s, a, b, &mut acc);
+                } else {
+                    // Four at a time: loop control would take a tenth of the FMA ports' time.
+                    for k in (0..GROUP).step_by(4) {
+                        let b = b.add(k * NB * LANES);
+                        step::<S, MR, NB, GROUP>(s, a.add(k), b, &mut acc);
+                        step::<S, MR, NB, GROUP>(s, a.add(k + 1), b.add(NB * LANES), &mut acc);
+                        step::<S, MR, NB, GROUP>(s, a.add(k + 2), b.add(2 * NB * LANES), &mut acc);
+                        step::<S, MR, NB, GROUP>(s, a.add(k + 3), b.add(3 * NB * LANES), &mut acc);
+                    }
+                }
+                b = b.add(GROUP * NB * LANES);
+            }
+            a = a.add(t.group_stride);
+        }
+        if GROUP > 1 && t.tail > 0 {
+            for &tap in taps {
+                let a = a.add(tap as usize);
+                for k in 0..t.tail {
+                    step::<S, MR, NB, GROUP>(s, a.add(k), b, &mut acc);
+                    b = b.add(NB * LANES);
+                }
+            }
+        }
+        if !t.residual.is_null() {
+            for j in 0..NB {
+                for (m, acc) in acc.iter_mut().enumerate() {
+                    acc[j] = s.add(acc[j], s.load(t.residual.add(j * t.c_stride + m * LANES)));
+                }
+            }
+        }
+        if let Some([lo, hi]) = t.bounds {
+            for acc in &mut acc {
+                for v in acc {
+                    *v = s.min(hi, s.max(lo, *v));
+                }
+            }
+        }
+        for j in 0..NB {
+            for (m, acc) in acc.iter().enumerate() {
+                s.store(t.c.add(j * t.c_stride + m * LANES), acc[j]);
+            }
+        }
+    }
+}
+
+/// One input channel: `acc[m][j] += a[m] · b[j]`.
+///
+/// # Safety
+/// `a` is valid at `m · GROUP` for every `m < MR`, `b` for `NB` vectors.
+#[inline(always)]
+unsafe fn step<S: Simd, const MR: usize, const NB: usize, const GROUP: usize>(
+    s: S,
+    a: *const f32,
+    b: *const f32,
+    acc: &mut [[S::V; NB]; MR],
+) {
+    // SAFETY: the caller's promise covers each access.
+    unsafe {
+        let b: [S::V; NB] = core::array::from_fn(|j| s.load(b.add(j * LANES)));
+        for (m, acc) in acc.iter_mut().enumerate() {
+            let x = s.splat(*a.add(m * GROUP));
+            for j in 0..NB {
+                acc[j] = s.fma(x, b[j], acc[j]);
+            }
+        }
+    }
+}
+
+/// A product with its weights in place: everything but the pixels.
+#[derive(Clone, Copy)]
+pub(super) struct Product<'a> {
+    pub(super) kernels: &'a Kernels,
+    /// Input in channel groups of one instead of 16.
+    pub(super) planar: bool,
+    pub(super) groups: usize,
+    pub(super) tail: usize,
+    pub(super) group_stride: usize,
+    pub(super) taps: &'a [u32],
+    /// Panels of `[k][nb · 16]`, the last one of the blocks that remain.
+    pub(super) b: *const f32,
+    /// `[blocks · 16]`; null for zeros.
+    pub(super) bias: *const f32,
+    /// Output channel blocks.
+    pub(super) blocks: usize,
+    pub(super) bounds: Option<[f32; 2]>,
+}
+
+/// Pixels to compute: `rows` runs of `cols` adjacent pixels.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels {
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    /// Floats between rows of the input.
+    pub(super) a_row: usize,
+    /// Floats between rows of the output.
+    pub(super) c_row: usize,
+    /// Floats between blocks of the output.
+    pub(super) c_stride: usize,
+}
+
+impl Product<'_> {
+    /// Rows of packed weights.
+    pub(super) fn depth(&self) -> usize {
+        let group = if self.planar { 1 } else { LANES };
+        (self.groups * group + self.tail) * self.taps.len()
+    }
+
+    /// Computes all output blocks of the given pixels, panel by panel, so that a panel of weights
+    /// serves every pixel while it is near.
+    ///
+    /// # Safety
+    /// `a`, `c` and `residual` (null for none, else laid out as `c`) are valid for the pixels with
+    /// the strides given, `b` and `bias` for the weights; `c` overlaps neither `a` nor the weights.
+    pub(super) unsafe fn run(&self, a: *const f32, c: *mut f32, residual: *const f32, px: Pixels) {
+        let Kernels { mr, nb, .. } = *self.kernels;
+        let (pixel, table) =
+            if self.planar { (1, self.kernels.planar) } else { (LANES, self.kernels.blocked) };
+        let tiles = px.cols.div_ceil(mr);
+        if tiles == 0 {
+            return;
+        }
+        let (size, larger) = (px.cols / tiles, px.cols % tiles);
+        let depth = self.depth();
+        let mut j = 0;
+        while j < self.blocks {
+            let width = nb.min(self.blocks - j);
+            let kernels = &table[(width - 1) * mr..][..mr];
+            for row in 0..px.rows {
+                let mut x = 0;
+                for i in 0..tiles {
+                    let len = size + usize::from(i < larger);
+                    let at = row * px.c_row + j * px.c_stride + x * LANES;
+                    // SAFETY: within the caller's pixels and blocks; the kernel's tile is exactly
+                    // `len` pixels × `width` blocks.
+                    unsafe {
+                        kernels[len - 1](&Tile {
+                            a: a.add(row * px.a_row + x * pixel),
+                            groups: self.groups,
+                            group_stride: self.group_stride,
+                            taps: self.taps.as_ptr(),
+                            tap_count: self.taps.len(),
+                            tail: self.tail,
+                            b: self.b.add(j * LANES * depth),
+                            bias: offset(self.bias, j * LANES),
+                            c: c.add(at),
+                            c_stride: px.c_stride,
+                            residual: offset(residual, at),
+                            bounds: self.bounds,
+                        });
+                    }
+                    x += len;
+                }
+            }
+            j += width;
+        }
+    }
+}
+
+/// `p + floats`, but null stays null.
+#[inline(always)]
+pub(super) fn offset(p: *const f32, floats: usize) -> *const f32 {
+    if p.is_null() { p } else { p.wrapping_add(floats) }
+}

@@ -1,0 +1,113 @@
+//! The kernels of each instruction set, behind function pointers.
+
+use super::simd::Isa;
+use super::{depthwise, gemm, pool, simd, winograd};
+
+/// Everything that is compiled once per instruction set.
+pub(super) struct Kernels {
+    pub(super) isa: Isa,
+    /// Pixels in the largest GEMM tile.
+    pub(super) mr: usize,
+    /// Output channel blocks in the widest GEMM tile.
+    pub(super) nb: usize,
+    /// GEMM tiles on blocked input, at `(blocks − 1) · mr + pixels − 1`.
+    pub(super) blocked: &'static [gemm::TileFn],
+    /// GEMM tiles on planar input, likewise.
+    pub(super) planar: &'static [gemm::TileFn],
+    /// Depthwise rows: 3 × 3 stride 1, 3 × 3 stride 2, any.
+    pub(super) depthwise: [depthwise::RowFn; 3],
+    pub(super) max_pool: pool::RowFn,
+    pub(super) winograd_input: winograd::InputFn,
+    pub(super) winograd_output: winograd::OutputFn,
+}
+
+/// The kernels of `isa`; `None` if the processor or the build lacks it.
+pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
+    if !isa.is_supported() {
+        return None;
+    }
+    match isa {
+        Isa::Plain => Some(&plain::KERNELS),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => Some(&avx2::KERNELS),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => Some(&avx512::KERNELS),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => Some(&neon::KERNELS),
+        #[allow(unreachable_patterns)]
+        _ => None,
+    }
+}
+
+/// A module with [`Kernels`] whose functions are compiled with `$feature`; `$token`, evaluated inside
+/// them, proves it.
+macro_rules! kernels {
+    ($module:ident, $isa:expr, [$($mr:literal)+], [$($nb:literal)+], $token:expr $(, $feature:literal)?) => {
+        mod $module {
+            use super::{Isa, Kernels, depthwise, gemm, pool, simd, winograd};
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn tile<const MR: usize, const NB: usize, const GROUP: usize>(t: &gemm::Tile) {
+                // SAFETY: reached through `kernels()` only, which checks the instruction set; the
+                // caller vouches for the pointers.
+                unsafe { gemm::tile::<_, MR, NB, GROUP>($token, t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn depthwise<const K: usize, const STRIDE: usize>(r: &depthwise::Row) {
+                // SAFETY: as for `tile`.
+                unsafe { depthwise::row::<_, K, STRIDE>($token, r) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn depthwise_any(r: &depthwise::Row) {
+                // SAFETY: as for `tile`.
+                unsafe { depthwise::row_any($token, r) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn max_pool(r: &pool::Row) {
+                // SAFETY: as for `tile`.
+                unsafe { pool::row($token, r) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn winograd_input(t: &winograd::Input) {
+                // SAFETY: as for `tile`.
+                unsafe { winograd::input($token, t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn winograd_output(t: &winograd::Output) {
+                // SAFETY: as for `tile`.
+                unsafe { winograd::output($token, t) }
+            }
+
+            const MR: usize = [$($mr),+].len();
+            const NB: usize = [$($nb),+].len();
+            kernels!(@table BLOCKED 16, [$($mr)+], [$($nb)+]);
+            kernels!(@table PLANAR 1, [$($mr)+], [$($nb)+]);
+
+            pub(super) static KERNELS: Kernels = Kernels {
+                isa: $isa,
+                mr: MR,
+                nb: NB,
+                blocked: BLOCKED.as_flattened(),
+                planar: PLANAR.as_flattened(),
+                depthwise: [depthwise::<3, 1>, depthwise::<3, 2>, depthwise_any],
+                max_pool,
+                winograd_input,
+                winograd_output,
+            };
+        }
+    };
+    (@table $name:ident $group:literal, $mr:tt, [$($nb:literal)+]) => {
+        static $name: [[gemm::TileFn; MR]; NB] = [$(kernels!(@row $group, $nb, $mr)),+];
+    };
+    (@row $group:literal, $nb:literal, [$($mr:literal)+]) => {
+        [$(tile::<$mr, $nb, $group>),+]
+    };
+}
+
+kernels!(plain, Isa::Plain, [1 2 3 4], [1], simd::Plain);
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, Isa::Avx2, [1 2 3 4 5 6], [1], simd::Avx2::new(), "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512, Isa::Avx512, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2], simd::Avx512::new(), "avx512f");
+#[cfg(target_arch = "aarch64")]
+kernels!(neon, Isa::Neon, [1 2 3 4 5 6], [1], simd::Neon::new(), "neon");

@@ -1,0 +1,300 @@
+//! One step of a plan: geometry and places, everything but the pointers.
+
+use super::super::network::{Conv, FlattenOrder, Padding, Pool};
+use super::depthwise::MAX_ROWS;
+use super::plan::unsupported;
+use super::simd::LANES;
+use super::winograd;
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::{format, string::String, vec::Vec};
+
+/// Floats of scratch a step aims at: half of a usual second-level cache.
+const NEAR: usize = 192 << 10;
+
+/// Channel blocks that hold `channels`.
+pub(super) fn blocks(channels: usize) -> usize {
+    channels.div_ceil(LANES)
+}
+
+/// Where a value lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The caller's planar pictures.
+    Input,
+    /// The arena, at this offset in floats per picture.
+    Arena(usize),
+}
+
+/// One step.
+#[derive(Clone)]
+pub(super) struct Layer {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) input: Place,
+    pub(super) residual: Option<Place>,
+    pub(super) output: Place,
+    /// `[c, h, w]` read.
+    pub(super) from: [usize; 3],
+    /// `[c, h, w]` written.
+    pub(super) to: [usize; 3],
+    /// Multiplications and additions of the direct algorithm, per picture.
+    pub(super) operations: u64,
+}
+
+/// What a step does.
+#[derive(Clone)]
+pub(super) enum Kind {
+    /// Planar to blocked.
+    Block,
+    /// 1 × 1 convolution or linear layer.
+    Product(ProductLayer),
+    /// Any other convolution, by implicit GEMM.
+    Conv(ConvLayer),
+    /// 3 × 3 stride 1, by Winograd's algorithm.
+    Winograd(WinogradLayer),
+    /// One filter per channel.
+    Depthwise(DepthwiseLayer),
+    MaxPool(Pool),
+    /// Adaptive average pooling.
+    AvgPool,
+    Flatten(FlattenOrder),
+}
+
+impl Kind {
+    /// Name in profiles.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Product(_) => "gemm",
+            Self::Conv(_) => "conv",
+            Self::Winograd(_) => "winograd",
+            Self::Depthwise(_) => "depthwise",
+            Self::MaxPool(_) => "max_pool",
+            Self::AvgPool => "avg_pool",
+            Self::Flatten(_) => "flatten",
+        }
+    }
+}
+
+/// Offsets into the plan's weights, sizes `[in, out]`.
+#[derive(Clone)]
+pub(super) struct ProductLayer {
+    pub(super) weights: usize,
+    pub(super) bias: usize,
+    pub(super) bounds: Option<[f32; 2]>,
+    pub(super) sizes: [usize; 2],
+}
+
+impl ProductLayer {
+    /// Pixels to compute together, so that what they read and write stays near while the weights
+    /// go by, and large weights serve many pixels.
+    pub(super) fn chunk(&self, mr: usize) -> usize {
+        let [k, n] = self.sizes;
+        let least = if k * n > NEAR { 16 } else { 4 };
+        (NEAR / (k + n) / mr).max(least) * mr
+    }
+}
+
+/// A k × k convolution that copies strips of its input into padded scratch, where the pixels of a
+/// tile are adjacent for every tap (columns sorted by `x mod stride`).
+#[derive(Clone)]
+pub(super) struct ConvLayer {
+    pub(super) weights: usize,
+    pub(super) bias: usize,
+    pub(super) bounds: Option<[f32; 2]>,
+    pub(super) sizes: [usize; 2],
+    pub(super) planar: bool,
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) padding: Padding,
+    /// Offsets in scratch, in floats.
+    pub(super) taps: Vec<u32>,
+    /// Output rows per strip.
+    pub(super) strip: usize,
+    /// Pixels per row and phase in scratch.
+    pub(super) pitch: usize,
+}
+
+impl ConvLayer {
+    pub(super) fn new(
+        c: &Conv,
+        to: [usize; 3],
+        planar: bool,
+        [weights, bias]: [usize; 2],
+        bounds: Option<[f32; 2]>,
+    ) -> Result<Self> {
+        let [kh, kw] = c.kernel;
+        let mut layer = Self {
+            weights,
+            bias,
+            bounds,
+            sizes: [c.channels_in, c.channels_out],
+            planar,
+            kernel: c.kernel,
+            stride: c.stride,
+            padding: c.padding,
+            taps: Vec::new(),
+            strip: 1,
+            pitch: to[2] + (kw - 1) / c.stride[1],
+        };
+        let (one, two) = (layer.scratch(), Self { strip: 2, ..layer.clone() }.scratch());
+        layer.strip = (NEAR.saturating_sub(one) / (two - one).max(1) + 1).min(to[1]);
+        // Strips of equal height.
+        layer.strip = to[1].div_ceil(to[1].div_ceil(layer.strip));
+        for y in 0..kh {
+            for x in 0..kw {
+                let at =
+                    y * layer.row() + ((x % c.stride[1]) * layer.pitch + x / c.stride[1]) * layer.group();
+                layer.taps.push(u32::try_from(at).map_err(|_| too_large(&c.name))?);
+            }
+        }
+        Ok(layer)
+    }
+
+    /// Channels of a group.
+    pub(super) fn group(&self) -> usize {
+        if self.planar { 1 } else { LANES }
+    }
+
+    pub(super) fn groups(&self) -> usize {
+        self.sizes[0].div_ceil(self.group())
+    }
+
+    /// Columns of different remainder modulo the stride that the kernel touches.
+    pub(super) fn phases(&self) -> usize {
+        self.stride[1].min(self.kernel[1])
+    }
+
+    /// Floats in a row of scratch.
+    pub(super) fn row(&self) -> usize {
+        self.phases() * self.pitch * self.group()
+    }
+
+    /// Scratch rows from one output row to the next.
+    pub(super) fn row_step(&self) -> usize {
+        self.stride[0].min(self.kernel[0])
+    }
+
+    /// Rows of scratch for `strip` output rows.
+    pub(super) fn rows(&self, strip: usize) -> usize {
+        (strip - 1) * self.row_step() + self.kernel[0]
+    }
+
+    /// Floats between channel groups in scratch.
+    pub(super) fn group_stride(&self) -> usize {
+        self.rows(self.strip) * self.row()
+    }
+
+    pub(super) fn scratch(&self) -> usize {
+        self.group_stride() * self.groups()
+    }
+
+    /// Input row (before padding is taken off) of scratch row `r` in the strip from output row `y`.
+    pub(super) fn input_row(&self, y: usize, r: usize) -> usize {
+        let [kh, sh] = [self.kernel[0], self.stride[0]];
+        if kh <= sh { (y + r / kh) * sh + r % kh } else { y * sh + r }
+    }
+}
+
+fn too_large(name: &str) -> Error {
+    Error::new(ErrorKind::Limit, Stage::Featurize, format!("{name}: picture too large; use a smaller one"))
+}
+
+/// A 3 × 3 stride 1 convolution by Winograd's algorithm.
+#[derive(Clone)]
+pub(super) struct WinogradLayer {
+    pub(super) weights: usize,
+    pub(super) bias: usize,
+    pub(super) bounds: Option<[f32; 2]>,
+    pub(super) sizes: [usize; 2],
+    pub(super) padding: Padding,
+    /// Tiles per column and row of a picture.
+    pub(super) tiles: [usize; 2],
+    /// Tiles transformed together.
+    pub(super) chunk: usize,
+}
+
+impl WinogradLayer {
+    /// `None` where the algorithm doesn't apply or wouldn't pay.
+    pub(super) fn new(
+        c: &Conv,
+        to: [usize; 3],
+        micro_batch: usize,
+        [weights, bias]: [usize; 2],
+        bounds: Option<[f32; 2]>,
+    ) -> Option<Self> {
+        let sizes = [c.channels_in, c.channels_out];
+        let [k, n] = sizes;
+        if c.kernel != [3, 3] || c.stride != [1, 1] || k < LANES || n < LANES {
+            return None;
+        }
+        let tiles = [to[1].div_ceil(winograd::OUT), to[2].div_ceil(winograd::OUT)];
+        let total = micro_batch * tiles[0] * tiles[1];
+        // Floor of either algorithm in FMAs of 16 lanes. A weight from beyond the second-level cache
+        // costs one: about four bytes arrive in the time of an FMA.
+        let direct = micro_batch * to[1] * to[2] * 9 * k * n / LANES;
+        let products = winograd::MATRICES * total * k * n / LANES;
+        let streamed = if winograd::MATRICES * k * n > 8 * NEAR { winograd::MATRICES * k * n } else { 0 };
+        let transforms = 200 * total * (blocks(k) + blocks(n));
+        if products.max(streamed) + transforms > direct * 9 / 10 {
+            return None;
+        }
+        let per_tile = winograd::MATRICES * LANES * (blocks(k) + blocks(n));
+        let least = if streamed > 0 { 112 } else { 28 };
+        let chunk = (NEAR * 3 / 2 / per_tile).max(least).min(total);
+        let chunk = total.div_ceil(total.div_ceil(chunk));
+        Some(Self { weights, bias, bounds, sizes, padding: c.padding, tiles, chunk })
+    }
+
+    /// Floats between transformed input matrices; a cache line more than needed, so that matrices
+    /// don't compete for one cache set.
+    pub(super) fn input_stride(&self) -> usize {
+        (blocks(self.sizes[0]) * self.chunk + 1) * LANES
+    }
+
+    /// Floats between matrices of sums.
+    pub(super) fn output_stride(&self) -> usize {
+        (blocks(self.sizes[1]) * self.chunk + 1) * LANES
+    }
+
+    pub(super) fn scratch(&self) -> usize {
+        winograd::MATRICES * (self.input_stride() + self.output_stride())
+    }
+}
+
+/// A depthwise convolution.
+#[derive(Clone)]
+pub(super) struct DepthwiseLayer {
+    pub(super) weights: usize,
+    pub(super) bias: usize,
+    pub(super) bounds: [f32; 2],
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) padding: Padding,
+    /// Pixels of an input row: the scratch is one such row of zeros.
+    width: usize,
+}
+
+impl DepthwiseLayer {
+    pub(super) fn new(
+        c: &Conv,
+        from: [usize; 3],
+        weights: usize,
+        bias: usize,
+        bounds: Option<[f32; 2]>,
+    ) -> Result<Self> {
+        if c.kernel[0] > MAX_ROWS {
+            return Err(unsupported(format!(
+                "{}: kernel height {} is above {MAX_ROWS}",
+                c.name, c.kernel[0]
+            )));
+        }
+        let bounds = bounds.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
+        let Conv { kernel, stride, padding, .. } = *c;
+        Ok(Self { weights, bias, bounds, kernel, stride, padding, width: from[2] })
+    }
+
+    pub(super) fn scratch(&self) -> usize {
+        self.width * LANES
+    }
+}

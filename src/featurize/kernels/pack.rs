@@ -1,0 +1,78 @@
+//! Weights in the order the kernels read them.
+
+use super::fold::Folded;
+use super::simd::LANES;
+use super::winograd;
+use alloc::{vec, vec::Vec};
+
+/// Rows of packed weights for `channels` inputs and `taps` taps: groups of `group` channels, tap by
+/// tap, then the channels that remain. Each is (input channel, tap).
+fn rows(channels: usize, taps: usize, group: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..channels.div_ceil(group)).flat_map(move |g| {
+        let end = channels.min((g + 1) * group);
+        (0..taps).flat_map(move |tap| (g * group..end).map(move |c| (c, tap)))
+    })
+}
+
+/// Appends `[panels][rows][nb · 16]`, the last panel as narrow as its blocks allow; columns beyond
+/// `out` are zero.
+fn panels(
+    into: &mut Vec<f32>,
+    out: usize,
+    nb: usize,
+    rows: impl Iterator<Item = (usize, usize)> + Clone,
+    at: impl Fn(usize, usize, usize) -> f64,
+) {
+    let blocks = out.div_ceil(LANES);
+    for first in (0..blocks).step_by(nb) {
+        let columns = first * LANES..(first + nb).min(blocks) * LANES;
+        for (channel, tap) in rows.clone() {
+            into.extend(columns.clone().map(|o| if o < out { at(o, channel, tap) as f32 } else { 0.0 }));
+        }
+    }
+}
+
+/// A product's weights: [`gemm::Tile::b`](super::gemm::Tile::b) panel by panel.
+pub(super) fn product(
+    into: &mut Vec<f32>,
+    folded: &Folded<'_>,
+    [channels, out]: [usize; 2],
+    taps: usize,
+    group: usize,
+    nb: usize,
+) {
+    panels(into, out, nb, rows(channels, taps, group), |o, c, tap| folded.at(o, c * taps + tap));
+}
+
+/// 36 products' weights for [`winograd`].
+pub(super) fn winograd(into: &mut Vec<f32>, folded: &Folded<'_>, [channels, out]: [usize; 2], nb: usize) {
+    let mut matrices = vec![0.0; winograd::MATRICES * channels * out];
+    for o in 0..out {
+        for c in 0..channels {
+            let g = core::array::from_fn(|y| core::array::from_fn(|x| folded.at(o, c * 9 + y * 3 + x)));
+            for (i, u) in winograd::weights(&g).as_flattened().iter().enumerate() {
+                matrices[(i * out + o) * channels + c] = *u;
+            }
+        }
+    }
+    for matrix in matrices.chunks_exact(channels * out) {
+        panels(into, out, nb, rows(channels, 1, LANES), |o, c, _| matrix[o * channels + c]);
+    }
+}
+
+/// Depthwise weights, `[blocks][taps][16]`.
+pub(super) fn depthwise(into: &mut Vec<f32>, folded: &Folded<'_>, channels: usize, taps: usize) {
+    for block in (0..channels).step_by(LANES) {
+        for tap in 0..taps {
+            into.extend(
+                (block..block + LANES).map(|c| if c < channels { folded.at(c, tap) as f32 } else { 0.0 }),
+            );
+        }
+    }
+}
+
+/// Biases, padded with zeros to whole blocks.
+pub(super) fn bias(into: &mut Vec<f32>, folded: &Folded<'_>) {
+    into.extend(folded.bias.iter().map(|&b| b as f32));
+    into.resize(into.len().next_multiple_of(LANES), 0.0);
+}

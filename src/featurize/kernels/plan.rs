@@ -1,0 +1,329 @@
+//! From a [`Graph`] and its weights to a list of layers, packed weights and an arena.
+
+use super::super::network::{Activation, Conv, Graph, Linear, Op, Value};
+use super::super::weights::WeightSource;
+use super::arena::{self, Slot};
+use super::buffer::Buffer;
+use super::fold::Folded;
+use super::isa::{self, Kernels};
+use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer, WinogradLayer, blocks};
+use super::pack;
+use super::simd::{Isa, LANES};
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::{format, string::String, vec, vec::Vec};
+
+/// How a [`Plan`] is built.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PlanOptions {
+    /// Instruction set; the best one by default.
+    pub isa: Isa,
+    /// Pictures that go through a layer together, 1 to 64.
+    ///
+    /// More let late layers use each weight for more pixels, fewer keep early layers' pictures in
+    /// cache. A plan runs any number of pictures; this is the size of its steps.
+    pub micro_batch: usize,
+    /// Whether 3 × 3 convolutions may run by Winograd's algorithm, where that is faster.
+    pub winograd: bool,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self { isa: Isa::best(), micro_batch: 4, winograd: true }
+    }
+}
+
+/// A network ready to run on the CPU: folded and packed weights, layers in order, and the place of
+/// every intermediate picture in one arena whose size is known before the first picture.
+///
+/// A plan is immutable and needs no threads: share it, and give each thread a [`Workspace`].
+#[derive(Clone)]
+pub struct Plan {
+    pub(super) kernels: &'static Kernels,
+    pub(super) layers: Vec<Layer>,
+    pub(super) weights: Buffer,
+    pub(super) input: [usize; 3],
+    /// `[c, h, w]` and place of the last value.
+    pub(super) output: ([usize; 3], Place),
+    /// Floats of arena per picture.
+    pub(super) arena: usize,
+    /// Floats of scratch, whatever the batch.
+    pub(super) scratch: usize,
+    pub(super) micro_batch: usize,
+}
+
+/// The memory one thread needs to run a [`Plan`].
+pub struct Workspace(pub(super) Buffer);
+
+impl Plan {
+    /// Folds, packs and places a network.
+    ///
+    /// # Errors
+    /// What `weights` returns for a missing or misshapen tensor;
+    /// [`Unsupported`](ErrorKind::Unsupported) for grouped convolutions that aren't depthwise and
+    /// for an instruction set this processor lacks; [`Limit`](ErrorKind::Limit) if the memory isn't
+    /// there; [`InvalidArgument`](ErrorKind::InvalidArgument) for a micro-batch outside 1 to 64.
+    pub fn new(graph: &Graph, weights: &dyn WeightSource, options: &PlanOptions) -> Result<Self> {
+        if !(1..=64).contains(&options.micro_batch) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                Stage::Config,
+                format!("a micro-batch of {} pictures; use 1 to 64", options.micro_batch),
+            ));
+        }
+        let Some(kernels) = isa::kernels(options.isa) else {
+            return Err(unsupported(format!(
+                "this processor or build has no {}; use Isa::best()",
+                options.isa.name()
+            )));
+        };
+        Builder { graph, kernels, options, weights, packed: Vec::new(), scratch: 0 }.build()
+    }
+
+    /// Channels, height and width of one picture.
+    pub fn input_shape(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// Length of one feature vector.
+    pub fn feature_len(&self) -> usize {
+        self.output.0.iter().product()
+    }
+
+    /// The instruction set it runs on.
+    pub fn isa(&self) -> Isa {
+        self.kernels.isa
+    }
+
+    /// Bytes of packed weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.weights.as_slice().len() * size_of::<f32>()
+    }
+
+    /// Bytes of a [`Workspace`].
+    pub fn workspace_bytes(&self) -> usize {
+        (self.scratch + self.arena * self.micro_batch) * size_of::<f32>()
+    }
+
+    /// Memory for one thread to run this plan.
+    ///
+    /// # Errors
+    /// [`Limit`](ErrorKind::Limit) if it isn't there.
+    pub fn workspace(&self) -> Result<Workspace> {
+        Buffer::zeroed(self.workspace_bytes() / size_of::<f32>()).map(Workspace)
+    }
+}
+
+pub(super) fn unsupported(message: String) -> Error {
+    Error::new(ErrorKind::Unsupported, Stage::Featurize, message)
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    kernels: &'static Kernels,
+    options: &'a PlanOptions,
+    weights: &'a dyn WeightSource,
+    packed: Vec<f32>,
+    scratch: usize,
+}
+
+impl Builder<'_> {
+    fn build(mut self) -> Result<Plan> {
+        let nodes = self.graph.nodes();
+        // Step 0 packs the input where a layer needs it blocked; node i runs in step i + 1.
+        let blocked_input = nodes.is_empty()
+            || nodes.iter().any(|n| match &n.op {
+                Op::Conv(c) => c.residual == Some(Value::Input) || n.input == Value::Input && c.groups != 1,
+                _ => n.input == Value::Input,
+            });
+        let (slots, slot_of) = self.lifetimes(blocked_input);
+        let (offsets, arena) = arena::place(&slots);
+        let place = |v: Value| match v {
+            Value::Input => Place::Arena(offsets[slot_of[0]]),
+            Value::Node(i) => Place::Arena(offsets[slot_of[i + 1]]),
+        };
+        let mut layers = Vec::new();
+        if blocked_input {
+            layers.push(Layer {
+                name: String::from("input"),
+                kind: Kind::Block,
+                input: Place::Input,
+                residual: None,
+                output: place(Value::Input),
+                from: self.graph.input_shape(),
+                to: self.graph.input_shape(),
+                operations: 0,
+            });
+        }
+        for (i, node) in nodes.iter().enumerate() {
+            let (from, to) = (self.shape(node.input), self.shape(Value::Node(i)));
+            let planar = node.input == Value::Input && matches!(&node.op, Op::Conv(c) if c.groups == 1);
+            let Some((name, kind, operations)) = self.kind(i, &node.op, from, to, planar)? else { continue };
+            let residual = match &node.op {
+                Op::Conv(c) => c.residual.map(place),
+                _ => None,
+            };
+            let input = if planar { Place::Input } else { place(node.input) };
+            let output = place(Value::Node(i));
+            layers.push(Layer { name, kind, input, residual, output, from, to, operations });
+        }
+        let last = match nodes.len() {
+            0 => Value::Input,
+            n => Value::Node(n - 1),
+        };
+        let mut weights = Buffer::zeroed(self.packed.len())?;
+        weights.as_mut_slice()[..self.packed.len()].copy_from_slice(&self.packed);
+        Ok(Plan {
+            kernels: self.kernels,
+            layers,
+            weights,
+            input: self.graph.input_shape(),
+            output: (self.shape(last), place(last)),
+            arena,
+            scratch: self.scratch.next_multiple_of(LANES),
+            micro_batch: self.options.micro_batch,
+        })
+    }
+
+    fn shape(&self, value: Value) -> [usize; 3] {
+        self.graph.shape(value).unwrap_or_default()
+    }
+
+    /// A slot per value that needs one, and which slot each value (0: the input) uses.
+    fn lifetimes(&self, blocked_input: bool) -> (Vec<Slot>, Vec<usize>) {
+        let nodes = self.graph.nodes();
+        let index = |v: Value| match v {
+            Value::Input => 0,
+            Value::Node(i) => i + 1,
+        };
+        let mut last_use: Vec<usize> = (0..=nodes.len()).collect();
+        for (i, node) in nodes.iter().enumerate() {
+            last_use[index(node.input)] = i + 1;
+            if let Op::Conv(Conv { residual: Some(r), .. }) = &node.op {
+                last_use[index(*r)] = i + 1;
+            }
+        }
+        last_use[nodes.len()] = nodes.len() + 1;
+        let size = |v: Value| {
+            let [c, h, w] = self.shape(v);
+            blocks(c) * LANES * h * w
+        };
+        let input = if blocked_input { size(Value::Input) } else { 0 };
+        let mut slots = vec![Slot { size: input, first: 0, last: last_use[0] }];
+        let mut slot_of = vec![0];
+        for (i, node) in nodes.iter().enumerate() {
+            let step = i + 1;
+            // A sum replaces its residual where nothing reads that any more; operations that
+            // change nothing keep their input's memory.
+            let shared = match &node.op {
+                Op::Conv(Conv { residual: Some(r), .. })
+                    if slots[slot_of[index(*r)]].last == step
+                        && slot_of[index(*r)] != slot_of[index(node.input)] =>
+                {
+                    Some(slot_of[index(*r)])
+                }
+                op if is_identity(op, self.shape(node.input)) => Some(slot_of[index(node.input)]),
+                _ => None,
+            };
+            let slot = match shared {
+                Some(slot) => slot,
+                None => {
+                    slots.push(Slot { size: size(Value::Node(i)), first: step, last: step });
+                    slots.len() - 1
+                }
+            };
+            slots[slot].last = slots[slot].last.max(last_use[step]);
+            slot_of.push(slot);
+        }
+        (slots, slot_of)
+    }
+
+    /// Name, kind and operations per picture of a node; `None` if it changes nothing.
+    fn kind(
+        &mut self,
+        index: usize,
+        op: &Op,
+        from: [usize; 3],
+        to: [usize; 3],
+        planar: bool,
+    ) -> Result<Option<(String, Kind, u64)>> {
+        if is_identity(op, from) {
+            return Ok(None);
+        }
+        let pixels = (to[1] * to[2]) as u64;
+        Ok(Some(match op {
+            Op::Conv(c) => {
+                let per_output = (c.channels_in / c.groups * c.kernel[0] * c.kernel[1]) as u64;
+                let operations = 2 * per_output * c.channels_out as u64 * pixels;
+                (c.name.clone(), self.conv(c, from, to, planar)?, operations)
+            }
+            Op::Linear(l) => (l.name.clone(), self.linear(l)?, 2 * (l.features_in * l.features_out) as u64),
+            Op::MaxPool(p) => (format!("max_pool.{index}"), Kind::MaxPool(*p), 0),
+            Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => (format!("avg_pool.{index}"), Kind::AvgPool, 0),
+            Op::Flatten(order) => (format!("flatten.{index}"), Kind::Flatten(*order), 0),
+        }))
+    }
+
+    fn conv(&mut self, c: &Conv, from: [usize; 3], to: [usize; 3], planar: bool) -> Result<Kind> {
+        let folded = Folded::conv(c, self.weights)?;
+        let bounds = bounds(c.activation);
+        let sizes = [c.channels_in, c.channels_out];
+        let nb = self.kernels.nb;
+        let bias = self.packed.len();
+        pack::bias(&mut self.packed, &folded);
+        let weights = self.packed.len();
+        let taps = c.kernel[0] * c.kernel[1];
+        if c.groups != 1 {
+            if c.groups != c.channels_in || c.channels_out != c.channels_in {
+                return Err(unsupported(format!("{}: {} groups; 1 or depthwise only", c.name, c.groups)));
+            }
+            let layer = DepthwiseLayer::new(c, from, weights, bias, bounds)?;
+            self.scratch = self.scratch.max(layer.scratch());
+            pack::depthwise(&mut self.packed, &folded, c.channels_in, taps);
+            return Ok(Kind::Depthwise(layer));
+        }
+        if !planar && c.kernel == [1, 1] && c.stride == [1, 1] && c.padding == Default::default() {
+            pack::product(&mut self.packed, &folded, sizes, 1, LANES, nb);
+            return Ok(Kind::Product(ProductLayer { weights, bias, bounds, sizes }));
+        }
+        if !planar && self.options.winograd {
+            let layer = WinogradLayer::new(c, to, self.options.micro_batch, [weights, bias], bounds);
+            if let Some(layer) = layer {
+                pack::winograd(&mut self.packed, &folded, sizes, nb);
+                self.scratch = self.scratch.max(layer.scratch());
+                return Ok(Kind::Winograd(layer));
+            }
+        }
+        let layer = ConvLayer::new(c, to, planar, [weights, bias], bounds)?;
+        pack::product(&mut self.packed, &folded, sizes, taps, if planar { 1 } else { LANES }, nb);
+        self.scratch = self.scratch.max(layer.scratch());
+        Ok(Kind::Conv(layer))
+    }
+
+    fn linear(&mut self, l: &Linear) -> Result<Kind> {
+        let folded = Folded::linear(l, self.weights)?;
+        let bias = self.packed.len();
+        pack::bias(&mut self.packed, &folded);
+        let weights = self.packed.len();
+        let sizes = [l.features_in, l.features_out];
+        pack::product(&mut self.packed, &folded, sizes, 1, LANES, self.kernels.nb);
+        Ok(Kind::Product(ProductLayer { weights, bias, bounds: bounds(l.activation), sizes }))
+    }
+}
+
+/// Whether an operation leaves blocked data as it is.
+fn is_identity(op: &Op, [_, h, w]: [usize; 3]) -> bool {
+    match op {
+        Op::AdaptiveAvgPool(size) => *size == [h, w],
+        Op::GlobalAvgPool | Op::Flatten(_) => h * w == 1,
+        Op::Conv(_) | Op::MaxPool(_) | Op::Linear(_) => false,
+    }
+}
+
+fn bounds(activation: Activation) -> Option<[f32; 2]> {
+    match activation {
+        Activation::None => None,
+        Activation::Relu => Some([0.0, f32::INFINITY]),
+        Activation::Relu6 => Some([0.0, 6.0]),
+    }
+}

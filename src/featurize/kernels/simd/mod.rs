@@ -1,0 +1,108 @@
+//! Sixteen f32 lanes, whatever the processor's registers are.
+//!
+//! Every kernel is written once over [`Simd`]; an instruction set is a type implementing it. A value
+//! of such a type proves that the processor supports the set, so its arithmetic is safe to call.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::Neon;
+pub(super) use plain::Plain;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Avx512};
+
+/// Lanes of a vector: channels that activations are blocked by.
+pub(super) const LANES: usize = 16;
+
+/// Sixteen f32 lanes.
+///
+/// # Safety
+/// Implementations may execute their instruction set's instructions in every method, so a value may
+/// only be constructed where the processor supports them.
+pub(super) unsafe trait Simd: Copy {
+    /// Sixteen lanes.
+    type V: Copy;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// `a · b + c`, fused where the set has it.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The larger of each lane; `x` where it is NaN.
+    fn max(self, bound: f32, x: Self::V) -> Self::V;
+    /// The smaller of each lane; `x` where it is NaN.
+    fn min(self, bound: f32, x: Self::V) -> Self::V;
+    /// The larger of each lane; `b` where either is NaN.
+    fn max_v(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// Sixteen floats from `p`.
+    ///
+    /// # Safety
+    /// `p` is valid for reading 16 floats.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// Sixteen floats to `p`.
+    ///
+    /// # Safety
+    /// `p` is valid for writing 16 floats.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+}
+
+/// An instruction set the kernels are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// Portable Rust, vectorised by the compiler for the build's target.
+    Plain,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512F.
+    Avx512,
+    /// AArch64 Advanced SIMD.
+    Neon,
+}
+
+impl Isa {
+    /// Every instruction set, slowest first.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Neon, Self::Avx2, Self::Avx512];
+
+    /// The fastest instruction set this processor supports.
+    ///
+    /// With feature `std` the processor is asked; without it the build's target features decide.
+    pub fn best() -> Self {
+        Self::ALL.into_iter().rev().find(|isa| isa.is_supported()).unwrap_or(Self::Plain)
+    }
+
+    /// Whether this processor (without feature `std`: this build) has the instruction set.
+    pub fn is_supported(self) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Neon => cfg!(all(target_arch = "aarch64", target_feature = "neon")),
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
+            Self::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
+            Self::Avx512 => std::is_x86_feature_detected!("avx512f"),
+            #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
+            Self::Avx2 => {
+                cfg!(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma"))
+            }
+            #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
+            Self::Avx512 => cfg!(all(target_arch = "x86_64", target_feature = "avx512f")),
+        }
+    }
+
+    /// Its usual name: `plain`, `neon`, `avx2`, `avx512`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Neon => "neon",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+}

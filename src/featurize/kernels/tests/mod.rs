@@ -1,0 +1,72 @@
+//! Every instruction set against a naive f64 executor: single layers of all shapes, whole networks.
+
+mod layers;
+mod networks;
+mod reference;
+
+use super::super::network::Graph;
+use super::super::weights::WeightSource;
+use super::{Isa, Plan, PlanOptions};
+use crate::Result;
+use alloc::{borrow::Cow, string::String, vec, vec::Vec};
+
+/// Seeded weights for any name and shape, scaled so that activations neither vanish nor grow.
+struct Seeded(u64);
+
+impl WeightSource for Seeded {
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
+        let seed = name
+            .bytes()
+            .fold(self.0 ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let [low, high] = if name.ends_with("running_var") || shape.len() == 1 && name.ends_with("weight") {
+            [0.5, 1.5]
+        } else if shape.len() == 1 {
+            [-0.2, 0.2]
+        } else {
+            let limit = libm::sqrtf(6.0 / shape[1..].iter().product::<usize>() as f32);
+            [-limit, limit]
+        };
+        Ok(Cow::Owned(uniform(seed, shape.iter().product(), low, high)))
+    }
+}
+
+/// Xorshift numbers in `low..high`.
+fn uniform(seed: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
+    let mut s = seed | 1;
+    (0..len)
+        .map(|_| {
+            s ^= s << 13;
+            s ^= s >> 7;
+            s ^= s << 17;
+            low + (high - low) * ((s >> 40) as f32 / (1u64 << 24) as f32)
+        })
+        .collect()
+}
+
+/// Largest error of any instruction set over `n` pictures, relative to the norm of the reference.
+fn worst_error(graph: &Graph, weights: &Seeded, n: usize, options: PlanOptions) -> (f64, Isa) {
+    let picture: usize = graph.input_shape().iter().product();
+    let input = uniform(weights.0 ^ 77, n * picture, -2.0, 2.0);
+    let expected = reference::run(graph, weights, &input);
+    let norm = libm::sqrt(expected.iter().map(|x| x * x).sum::<f64>()).max(1e-30);
+    Isa::ALL
+        .into_iter()
+        .filter(|isa| isa.is_supported())
+        .map(|isa| {
+            let plan = Plan::new(graph, weights, &PlanOptions { isa, ..options }).unwrap();
+            let mut features = vec![f32::NAN; expected.len()];
+            // Twice in one workspace: what a run leaves behind must not show in the next.
+            let mut workspace = plan.workspace().unwrap();
+            plan.run(&mut workspace, &vec![1e3; n * picture], &mut features).unwrap();
+            plan.run(&mut workspace, &input, &mut features).unwrap();
+            let error: f64 =
+                features.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b) * (f64::from(*a) - b)).sum();
+            (libm::sqrt(error) / norm, isa)
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .unwrap()
+}
