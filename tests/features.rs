@@ -86,3 +86,35 @@ mod ndarray {
         compare(&Device::ndarray(), "ndarray", 1e-5, is(NetworkKind::Vgg16));
     }
 }
+
+/// The adapter: the default one, or with `FRUITCORE_WGPU=cpu` a software one (Mesa's lavapipe). Without
+/// any, wgpu itself says so. Small pictures, because a software adapter is slow.
+#[cfg(feature = "wgpu")]
+mod wgpu {
+    use super::*;
+    use burn::tensor::DeviceKind;
+
+    fn device() -> Device {
+        let software = std::env::var("FRUITCORE_WGPU").is_ok_and(|v| v == "cpu");
+        Device::wgpu(if software { DeviceKind::Cpu } else { DeviceKind::DefaultDevice })
+    }
+
+    fn is_small(spec: &NetworkSpec) -> bool {
+        spec.input[0] * spec.input[1] <= 48 * 48
+    }
+
+    #[test]
+    fn mobilenet_v2() {
+        compare(&device(), "wgpu", 1e-4, |s| s.kind == NetworkKind::MobileNetV2 && is_small(s));
+    }
+
+    #[test]
+    fn resnet50() {
+        compare(&device(), "wgpu", 1e-4, |s| s.kind == NetworkKind::Resnet50 && is_small(s));
+    }
+
+    #[test]
+    fn vgg16() {
+        compare(&device(), "wgpu", 1e-4, |s| s.kind == NetworkKind::Vgg16 && is_small(s));
+    }
+}

@@ -30,13 +30,11 @@ pub(crate) fn goldens(variant: Variant) -> Vec<Golden> {
         .map(|case| {
             let text = |key: &str| case[key].as_str().expect("a text").to_owned();
             let kind = text("network").parse().expect("a network");
-            let mut spec = NetworkSpec::new(kind)
+            let spec = NetworkSpec::new(kind)
                 .variant(variant)
+                .tap(text("tap").parse::<Tap>().expect("a tap"))
                 .width(case["width"].as_f64().expect("a width"))
                 .input(size(&case["input"][0]), size(&case["input"][1]));
-            if let Some(tap) = text("name").strip_prefix("vgg16.") {
-                spec = spec.tap(tap.parse::<Tap>().expect("a tap"));
-            }
             let (count, feature_len) = (size(&case["features"][0]), size(&case["features"][1]));
             let features = values.by_ref().take(count * feature_len).collect();
             Golden { spec, count, feature_len, features }

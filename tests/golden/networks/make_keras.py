@@ -13,26 +13,26 @@ import numpy as np
 from cases import CASES, save
 
 
-def features(name, network, width, size, n):
+def features(tap, network, width, size, n):
     pictures = np.stack([g.picture(i, *size) for i in range(n)]).transpose(0, 2, 3, 1)
-    single = predict(name, network, width, size, pictures)
+    single = predict(tap, network, width, size, pictures)
     keras.backend.set_floatx("float64")
-    double = predict(name, network, width, size, pictures.astype(np.float64))
+    double = predict(tap, network, width, size, pictures.astype(np.float64))
     keras.backend.set_floatx("float32")
     error = np.linalg.norm(single - double) / np.linalg.norm(double)
-    print(f"{name:26} {double.shape} f32 against f64: {error:.1e}", flush=True)
+    print(f"{network:12} {width:<4} {tap:6} {size} {double.shape} f32 against f64: {error:.1e}", flush=True)
     return double
 
 
-def predict(name, network, width, size, pictures):
+def predict(tap, network, width, size, pictures):
     keras.backend.clear_session()
     shape = (*size, 3)
     apps = keras.applications
-    if network == "vgg16" and name.endswith("pooled"):
+    if network == "vgg16" and tap == "pooled":
         model = apps.VGG16(weights=None, include_top=False, pooling="avg", input_shape=shape)
     elif network == "vgg16":
         top = apps.VGG16(weights=None, include_top=True, input_shape=shape)
-        model = keras.Model(top.input, top.get_layer(name.split(".")[1]).output)
+        model = keras.Model(top.input, top.get_layer(tap).output)
     elif network == "resnet50":
         model = apps.ResNet50(weights=None, include_top=False, pooling="avg", input_shape=shape)
     else:

@@ -12,7 +12,7 @@ import torchvision
 from cases import CASES, save
 
 
-def features(name, network, width, size, n):
+def features(tap, network, width, size, n):
     kw = {"width_mult": width} if network == "mobilenet-v2" else {}
     model = getattr(torchvision.models, network.replace("-", "_"))(
         weights=None, **kw
@@ -21,22 +21,22 @@ def features(name, network, width, size, n):
     model = model.eval()
     pictures = torch.from_numpy(np.stack([g.picture(i, *size) for i in range(n)]))
     with torch.no_grad():
-        single = forward(model, name, network, pictures)
-        double = forward(model.double(), name, network, pictures.double())
+        single = forward(model, tap, network, pictures)
+        double = forward(model.double(), tap, network, pictures.double())
     error = float((single - double).norm() / double.norm())
-    print(f"{name:26} {tuple(double.shape)} f32 against f64: {error:.1e}")
+    print(f"{network:12} {width:<4} {tap:6} {size} {tuple(double.shape)} f32 against f64: {error:.1e}")
     return double.numpy()
 
 
-def forward(model, name, network, x):
+def forward(model, tap, network, x):
     if network == "resnet50":
         model.fc = torch.nn.Identity()
         return model(x)
     x = model.features(x)
-    if network == "mobilenet-v2" or name.endswith("pooled"):
+    if network == "mobilenet-v2" or tap == "pooled":
         return x.mean((2, 3))
     # Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear.
-    layers = 2 if name.endswith("fc1") else 5
+    layers = 2 if tap == "fc1" else 5
     return model.classifier[:layers](model.avgpool(x).flatten(1))
 
 
