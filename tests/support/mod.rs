@@ -3,3 +3,4 @@
 
 pub(crate) mod generator;
 pub(crate) mod goldens;
+pub(crate) mod naive;
