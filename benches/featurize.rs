@@ -1,14 +1,15 @@
 //! Each network at 224×224 on Burn's CPU device, one picture and sixteen.
 //!
 //! `cargo bench --bench featurize`
+#![allow(missing_docs)] // criterion's macros expand to undocumented functions
 
 use burn::tensor::{Device, Tensor};
+use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fruitcore::Featurizer;
 use fruitcore::featurize::NetworkFeaturizer;
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::RandomWeights;
-use std::time::Duration;
 
 fn featurize(c: &mut Criterion) {
     let device = Device::default();

@@ -1,4 +1,5 @@
 //! `NetworkFeaturizer` against a dull twin on random small networks, and what it refuses.
+#![allow(clippy::std_instead_of_alloc)]
 mod support;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -81,7 +82,7 @@ fn build(input: [usize; 3], layers: &[Layer], tail: usize) -> Result<Graph> {
     for (i, layer) in layers.iter().enumerate() {
         let x = values[values.len() - 1];
         let channels = graph.shape(x).unwrap_or_default()[0];
-        let groups = if channels % layer.groups == 0 { layer.groups } else { 1 };
+        let groups = if channels.is_multiple_of(layer.groups) { layer.groups } else { 1 };
         let mut conv = Conv {
             name: format!("conv{i}"),
             channels_in: channels,

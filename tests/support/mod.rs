@@ -1,5 +1,5 @@
 //! What several test targets share.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::std_instead_of_alloc)]
 
 pub(crate) mod generator;
 pub(crate) mod goldens;
