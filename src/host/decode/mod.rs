@@ -11,13 +11,16 @@
 //! | gray | [`PixelFormat::Gray`]; the preprocessor repeats it over three channels |
 //! | palette, 1, 2 and 4 bits a sample | expanded |
 //! | alpha | dropped, not blended: the colours under transparent pixels stay |
-//! | 16 bits a sample | the upper 8 bits (what libpng's `strip_16`, OpenCV and Pillow's `RGB;16B` do) |
+//! | 16 bits a sample | the upper 8 bits, as OpenCV does, and Pillow for colour (Pillow clips 16-bit gray to white) |
 //! | CMYK and YCCK JPEG | read as inverted, as Adobe writes them, then `(255 − c)·(255 − k) / 255` |
 //! | RGB JPEG (component ids `R G B`, or Adobe transform 0) | taken as they are |
 //! | animated GIF, WebP, APNG; multi-page TIFF | the first picture |
 //! | EXIF orientation | ignored, as those loaders do; [`Orientation::Apply`] for OpenCV's behaviour |
 //! | ICC profile | ignored, as those loaders do |
 //! | floating point TIFF, 12-bit, lossless or arithmetic JPEG, AVIF, HEIC | [`ErrorKind::Unsupported`] |
+//!
+//! Lossless formats and WebP give Pillow's bytes. JPEG differs from libjpeg-turbo by rounding: the
+//! inverse transform by at most one or two levels, subsampled chroma by a little more at edges.
 //!
 //! The format is found from the first bytes, never from the name, so a PNG named `.jpg` is read and
 //! a text file named `.jpg` is refused. Truncated data is [`ErrorKind::Corrupt`]; no half pictures

@@ -87,14 +87,22 @@ impl Rules {
         if folders { self.role(path) } else { Role::Other }
     }
 
+    /// Whether a path that a list names is taken: only the globs count.
+    pub(super) fn lists(&self, path: &str) -> bool {
+        !self.exclude.is_match(path) && self.include.as_ref().is_none_or(|include| include.is_match(path))
+    }
+
+    /// Whether a name has the ending of a picture.
+    pub(super) fn ends_as_picture(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        name.rsplit_once('.')
+            .is_some_and(|(_, end)| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(end)))
+    }
+
     fn picture(&self, path: &str) -> Role {
         let takes = match &self.include {
             Some(include) => include.is_match(path),
-            None => path
-                .rsplit('/')
-                .next()
-                .and_then(|name| name.rsplit_once('.'))
-                .is_some_and(|(_, end)| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(end))),
+            None => self.ends_as_picture(path),
         };
         if takes { Role::Picture } else { Role::Other }
     }

@@ -1,20 +1,28 @@
 //! Where encoded pictures come from: listing in a fixed order, fetching, labels.
 
 mod archive;
+mod bytes_in;
+mod connect;
 mod errors;
 mod filter;
 mod label;
+mod list_file;
 mod local;
 mod names;
 mod open;
 mod options;
+mod patience;
+mod remote_archive;
+mod store;
 mod tar;
 
 pub use errors::nothing_found;
 pub use label::{LabelRule, LabelTable};
+pub use list_file::ListSource;
 pub use local::LocalSource;
 pub use open::open;
 pub use options::{Retry, SourceOptions};
+pub use store::StoreSource;
 
 use crate::Result;
 use alloc::string::String;
@@ -50,6 +58,8 @@ pub enum Body {
     File(PathBuf),
     /// A byte range of a local file.
     FileRange(PathBuf, Range<u64>),
+    /// Behind a URL that a list names.
+    Url(url::Url),
     /// Read along with the listing (a compressed tar, a stream).
     Inline(Bytes),
 }
