@@ -187,7 +187,8 @@ fn limits_hold_before_decoding() {
         |o| o.limits.max_pixels = 45 * 33 - 1,
         |o| o.limits.max_memory = 45 * 33 * 3,
     ];
-    for name in ["jpeg-420.jpg", "png-rgb.png", "webp-lossy.webp", "bmp-rgb.bmp", "tiff-rgb.tif", "gif-plain.gif"]
+    for name in
+        ["jpeg-420.jpg", "png-rgb.png", "webp-lossy.webp", "bmp-rgb.bmp", "tiff-rgb.tif", "gif-plain.gif"]
     {
         for set in sets {
             let mut options = DecodeOptions::default();
@@ -213,7 +214,9 @@ fn exif_turns_only_when_asked() {
     let mut options = DecodeOptions::default();
     options.orientation = Orientation::Apply;
     let mut upright = Decoder::new(options);
-    for (name, size) in [("jpeg-exif-3.jpg", (45, 33)), ("jpeg-exif-6.jpg", (33, 45)), ("jpeg-exif-8.jpg", (33, 45))] {
+    for (name, size) in
+        [("jpeg-exif-3.jpg", (45, 33)), ("jpeg-exif-6.jpg", (33, 45)), ("jpeg-exif-8.jpg", (33, 45))]
+    {
         let g = golden(name);
         let stored = plain.decode(&g.encoded).unwrap();
         assert_eq!((stored.width(), stored.height()), (45, 33));
