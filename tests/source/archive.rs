@@ -4,7 +4,7 @@ use fruitcore::{
     ErrorKind,
     host::source::{Body, SourceOptions, open},
 };
-use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
+use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 use std::{io::Write, sync::Arc};
 
 fn add(builder: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]) {

@@ -20,7 +20,9 @@
 //! | floating point TIFF, 12-bit, lossless or arithmetic JPEG, AVIF, HEIC | [`ErrorKind::Unsupported`] |
 //!
 //! Lossless formats and WebP give Pillow's bytes. JPEG differs from libjpeg-turbo by rounding: the
-//! inverse transform by at most one or two levels, subsampled chroma by a little more at edges.
+//! inverse transform and the colour conversion by at most two levels, and by more only where subsampled
+//! chroma meets the right or lower edge, which libjpeg extends and this decoder takes from the padding of
+//! the last block.
 //!
 //! The format is found from the first bytes, never from the name, so a PNG named `.jpg` is read and
 //! a text file named `.jpg` is refused. Truncated data is [`ErrorKind::Corrupt`]; no half pictures
