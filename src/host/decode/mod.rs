@@ -157,7 +157,7 @@ impl Decoder {
         let wants_orientation = self.options.orientation == Orientation::Apply;
         let (pixels, scratch) = (&mut self.pixels, &mut self.scratch);
         // The decoders are third-party code on hostile input: a defect there costs one picture.
-        let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match format {
+        let decoded = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| match format {
             ImageFormat::Jpeg => jpeg::decode(encoded, &limits, wants_orientation, pixels, scratch),
             format => raster::decode(encoded, format, &limits, wants_orientation, pixels, scratch),
         }));

@@ -72,10 +72,10 @@ impl Rules {
         if !self.enters(path) {
             return Role::Other;
         }
-        if self.archives {
-            if let Some(packing) = Packing::of(path) {
-                return Role::Archive(packing);
-            }
+        if self.archives
+            && let Some(packing) = Packing::of(path)
+        {
+            return Role::Archive(packing);
         }
         self.picture(path)
     }

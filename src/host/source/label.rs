@@ -132,13 +132,13 @@ fn read_table(input: impl std::io::Read, shown: &str) -> Result<BTreeMap<String,
         if label.is_empty() {
             continue;
         }
-        if let Some(before) = labels.insert(path.to_owned(), label.to_owned()) {
-            if before != label {
-                return Err(config(format!(
-                    "row {number} labels `{path}` as `{label}`, an earlier row as `{before}`; keep one"
-                ))
-                .at(shown));
-            }
+        if let Some(before) = labels.insert(path.to_owned(), label.to_owned())
+            && before != label
+        {
+            return Err(config(format!(
+                "row {number} labels `{path}` as `{label}`, an earlier row as `{before}`; keep one"
+            ))
+            .at(shown));
         }
     }
 }

@@ -108,7 +108,7 @@ pub(super) async fn fetch(object: &Object, limit: u64) -> Result<Bytes> {
     };
     let shown = object.path.clone();
     let read = move || read_file(&path, range, limit).map_err(|e| e.into_error(&shown));
-    blocking(read).await.unwrap_or_else(|stopped| Err(stopped))
+    blocking(read).await.unwrap_or_else(Err)
 }
 
 /// Runs a blocking call on the runtime's threads for that, or here where there is no runtime.

@@ -101,8 +101,8 @@ pub(super) async fn fetch(
     limit: u64,
 ) -> Result<Bytes> {
     let got = retried(retry, || async {
-        let mut options = GetOptions::default();
-        options.range = range.clone().map(GetRange::Bounded);
+        let range = range.clone().map(GetRange::Bounded);
+        let options = GetOptions { range, ..GetOptions::default() };
         let got = connection.store.get_opts(location, options).await?;
         let size = got.range.end.saturating_sub(got.range.start);
         if size > limit {
