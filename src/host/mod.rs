@@ -7,3 +7,4 @@ pub mod run;
 pub mod sink;
 pub mod source;
 pub mod summary;
+pub mod weights;

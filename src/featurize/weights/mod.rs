@@ -1,8 +1,21 @@
 //! Checkpoint files: tensors by the network's names, whatever framework wrote them.
 
+mod checkpoint;
+mod identify;
+mod inspect;
+#[cfg(feature = "checkpoints")]
+mod keras;
 mod random;
+pub mod registry;
+mod safetensors;
+mod sniff;
+mod stored;
+mod torch;
 
+pub use checkpoint::Checkpoint;
+pub use inspect::{Format, Inspection, TensorInfo};
 pub use random::RandomWeights;
+pub use stored::DType;
 
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec::Vec};
