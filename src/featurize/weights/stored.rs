@@ -68,6 +68,7 @@ impl fmt::Display for DType {
 
 /// How a stored tensor's axes are ordered, next to the network's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "checkpoints"), allow(dead_code))]
 pub(super) enum Layout {
     /// As the network's, or the same row-major order under another shape.
     Same,
@@ -168,6 +169,7 @@ impl Stored {
     }
 
     /// Number of elements; saturates, for shapes no file can hold.
+    #[cfg(feature = "checkpoints")]
     pub(super) fn elements(&self) -> usize {
         self.shape.iter().fold(1usize, |n, &d| n.saturating_mul(d))
     }
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn half_precisions_and_doubles_become_the_same_values() {
-        let values = [0.0f32, 1.0, -2.5, 0.15625, 65504.0, -0.00006103515625];
+        let values = [0.0f32, 1.0, -2.5, 0.15625, 65504.0, -6.103_515_6e-5];
         let f16: Vec<u8> = values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect();
         let f64: Vec<u8> = values.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect();
         let bf16: Vec<u8> = values.iter().flat_map(|&v| half::bf16::from_f32(v).to_le_bytes()).collect();
@@ -286,7 +288,7 @@ mod tests {
     #[test]
     fn f32_is_borrowed_when_aligned_and_copied_when_not() {
         let values = [1.5f32, -2.0, 3.25];
-        let mut bytes = vec![0u8; 16];
+        let mut bytes = [0u8; 16];
         let start = bytes.as_ptr().align_offset(4);
         for shift in [0, 1] {
             bytes[start + shift..start + shift + 12]

@@ -173,7 +173,7 @@ fn locate(e: &state_dict::Entry<'_>, storages: &BTreeMap<&str, Range<usize>>) ->
     let place = if contiguous(&e.shape, &e.strides) {
         Place::Bytes(start..start.saturating_add(elements.saturating_mul(size)))
     } else {
-        let whole = if size == 0 { 0 } else { storage.len() / size * size };
+        let whole = storage.len().checked_div(size).unwrap_or(0) * size;
         Place::Strided {
             storage: storage.start..storage.start + whole,
             offset: e.offset,
