@@ -7,6 +7,9 @@ use alloc::format;
 /// The longest side of a picture that is processed; OpenCV's and JPEG's limit too.
 pub(crate) const MAX_SIDE: usize = 65_535;
 
+/// Pixels of a YUV row that are converted together; even.
+const RUN: usize = 64;
+
 impl Frame<'_> {
     /// Writes the whole picture as interleaved RGB without gaps, `width * height * 3` bytes.
     ///
@@ -34,7 +37,14 @@ impl Frame<'_> {
             return Err(Error::new(ErrorKind::Shape, Stage::Preprocess, message));
         }
         for (y, out) in out.chunks_exact_mut(row).enumerate() {
-            self.rgb_row(y, |x, rgb| out[3 * x..3 * x + 3].copy_from_slice(&rgb));
+            if self.format.is_yuv() {
+                self.yuv_runs(y, |x, [r, g, b]| {
+                    let pixels = out[3 * x..].as_chunks_mut().0.iter_mut();
+                    pixels.zip(r).zip(g).zip(b).for_each(|(((o, &r), &g), &b)| *o = [r, g, b]);
+                });
+            } else {
+                self.rgb_row(y, |x, rgb| out[3 * x..3 * x + 3].copy_from_slice(&rgb));
+            }
         }
         Ok(())
     }
@@ -55,16 +65,23 @@ impl Frame<'_> {
 
     /// Row `y` as red, green and blue planes of `width` bytes each; for [`PixelFormat::Gray`]
     /// only `r` is written.
+    #[inline(always)]
     pub(crate) fn planar_row(&self, y: usize, r: &mut [u8], g: &mut [u8], b: &mut [u8]) {
         if self.format == PixelFormat::Gray {
             r.copy_from_slice(self.row(y));
-            return;
+        } else if self.format.is_yuv() {
+            self.yuv_runs(y, |x, [red, green, blue]| {
+                r[x..x + red.len()].copy_from_slice(red);
+                g[x..x + red.len()].copy_from_slice(green);
+                b[x..x + red.len()].copy_from_slice(blue);
+            });
+        } else {
+            self.rgb_row(y, |x, [red, green, blue]| {
+                r[x] = red;
+                g[x] = green;
+                b[x] = blue;
+            });
         }
-        self.rgb_row(y, |x, [red, green, blue]| {
-            r[x] = red;
-            g[x] = green;
-            b[x] = blue;
-        });
     }
 
     /// Row `row` of the buffer without padding; for NV12 the chroma rows follow the luma rows.
@@ -85,28 +102,55 @@ impl Frame<'_> {
                 row.as_chunks().0.iter().enumerate().for_each(|(x, &[r, g, b, _])| put(x, [r, g, b]));
             }
             PixelFormat::Gray => row.iter().enumerate().for_each(|(x, &v)| put(x, [v; 3])),
-            PixelFormat::Yuyv => {
-                for (x, &[y0, u, y1, v]) in row.as_chunks().0.iter().enumerate() {
-                    put(2 * x, yuv_to_rgb(y0, u, v));
-                    put(2 * x + 1, yuv_to_rgb(y1, u, v));
-                }
-            }
-            PixelFormat::Nv12 => {
-                let chroma = self.row(self.height + y / 2).as_chunks().0;
-                for (x, (&[y0, y1], &[u, v])) in row.as_chunks().0.iter().zip(chroma).enumerate() {
-                    put(2 * x, yuv_to_rgb(y0, u, v));
-                    put(2 * x + 1, yuv_to_rgb(y1, u, v));
-                }
-            }
             PixelFormat::BayerRggb
             | PixelFormat::BayerBggr
             | PixelFormat::BayerGrbg
             | PixelFormat::BayerGbrg => bayer::row(self, y, put),
+            PixelFormat::Yuyv | PixelFormat::Nv12 => {}
+        }
+    }
+
+    /// Calls `put` with the first position and the planes of each run of pixels of row `y`.
+    #[inline(always)]
+    fn yuv_runs(&self, y: usize, mut put: impl FnMut(usize, [&[u8]; 3])) {
+        let row = self.row(y);
+        let packed = self.format == PixelFormat::Yuyv;
+        let chroma = if packed { row } else { self.row(self.height + y / 2) };
+        let mut x = 0;
+        while x < self.width {
+            let n = RUN.min(self.width - x);
+            // Luma and chroma brought to one sample a pixel, so that the arithmetic vectorises.
+            let (mut luma, mut u, mut v) = ([0; RUN], [0; RUN], [0; RUN]);
+            if packed {
+                let quads = row[2 * x..2 * (x + n)].as_chunks().0.iter();
+                for (i, &[y0, u0, y1, v0]) in quads.enumerate().take(RUN / 2) {
+                    (luma[2 * i], luma[2 * i + 1]) = (y0, y1);
+                    (u[2 * i], u[2 * i + 1]) = (u0, u0);
+                    (v[2 * i], v[2 * i + 1]) = (v0, v0);
+                }
+            } else {
+                luma[..n].copy_from_slice(&row[x..x + n]);
+                let pairs = chroma[x..x + n].as_chunks().0.iter();
+                for (i, &[u0, v0]) in pairs.enumerate().take(RUN / 2) {
+                    (u[2 * i], u[2 * i + 1]) = (u0, u0);
+                    (v[2 * i], v[2 * i + 1]) = (v0, v0);
+                }
+            }
+            let (mut r, mut g, mut b) = ([0; RUN], [0; RUN], [0; RUN]);
+            for i in 0..RUN {
+                [r[i], g[i], b[i]] = yuv_to_rgb(luma[i], u[i], v[i]);
+            }
+            put(x, [&r[..n], &g[..n], &b[..n]]);
+            x += n;
         }
     }
 }
 
 impl PixelFormat {
+    pub(crate) fn is_yuv(self) -> bool {
+        matches!(self, Self::Yuyv | Self::Nv12)
+    }
+
     pub(crate) fn is_bayer(self) -> bool {
         matches!(self, Self::BayerRggb | Self::BayerBggr | Self::BayerGrbg | Self::BayerGbrg)
     }

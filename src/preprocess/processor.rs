@@ -327,3 +327,50 @@ fn materialize(resizer: &mut Resizer, isa: Isa, out: &mut Planes) -> Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preprocess::{Preset, ResizeFilter, ResizeTo};
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Both compilations of every kernel give the same bits.
+        #[test]
+        fn wide_kernels_equal_plain_ones(
+            width in 1usize..70, height in 1usize..70, seed: u32, format in 0usize..6, pick in 0usize..24,
+        ) {
+            let formats = [
+                PixelFormat::Rgb, PixelFormat::Bgr, PixelFormat::Rgba, PixelFormat::Yuyv, PixelFormat::Nv12,
+                PixelFormat::BayerRggb,
+            ];
+            let (width, height) = (2 * width + 2, 2 * height + 2);
+            let bytes: Vec<u8> =
+                (0..width * height * 4).map(|i| (seed.wrapping_mul(i as u32 | 1) >> 11) as u8).collect();
+            let frame = Frame::new(formats[format], width, height, &bytes)?;
+            let recipe = match Preset::ALL.get(pick) {
+                Some(preset) => preset.recipe(40)?,
+                None => {
+                    let filters = [
+                        ResizeFilter::TfBilinear, ResizeFilter::TorchAntialias, ResizeFilter::PillowBicubic,
+                        ResizeFilter::OpencvLinear, ResizeFilter::PillowBilinear,
+                    ];
+                    let to = ResizeTo::Exact { height: 9, width: 31 };
+                    let clahe = Step::Clahe { clip_limit: 3.0, tiles: [3, 2] };
+                    let last = Step::Resize { filter: filters[pick % filters.len()], to };
+                    let normalize = Step::Normalize { method: Normalization::KerasTf };
+                    Recipe::new("", vec![Step::Median3x3 {}, clahe, Step::Equalize {}, last, normalize])?
+                }
+            };
+            let mut best = RecipePreprocessor::new(recipe);
+            let mut plain = best.clone();
+            plain.isa = Isa::plain();
+            let mut outs = [(); 2].map(|()| vec![0.0; best.shape.iter().product()]);
+            best.preprocess_into(&frame, &mut outs[0])?;
+            plain.preprocess_into(&frame, &mut outs[1])?;
+            prop_assert_eq!(&outs[0], &outs[1]);
+            prop_assert_eq!(best.picture(&frame)?.data(), plain.picture(&frame)?.data());
+        }
+    }
+}

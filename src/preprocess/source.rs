@@ -72,8 +72,14 @@ fn planar_row(frame: &Frame<'_>, isa: Isa, y: usize, r: &mut [u8], g: &mut [u8],
     match frame.format() {
         PixelFormat::Rgb => isa.deinterleave(frame.row(y), r, g, b),
         PixelFormat::Bgr => isa.deinterleave(frame.row(y), b, g, r),
-        _ => frame.planar_row(y, r, g, b),
+        _ => isa.camera_row(frame, y, r, g, b),
     }
+}
+
+/// [`Frame::planar_row`], to be compiled with the other kernels.
+#[inline(always)]
+pub(super) fn camera_row(frame: &Frame<'_>, y: usize, r: &mut [u8], g: &mut [u8], b: &mut [u8]) {
+    frame.planar_row(y, r, g, b);
 }
 
 #[inline(always)]

@@ -61,6 +61,9 @@ pub(super) fn weights(side: Side, kernel: Kernel, axis: &mut Axis) {
     axis.taps = 1;
     let mut row = alloc::vec::Vec::new();
     for fill in [false, true] {
+        if fill && axis.taps > 6 && axis.taps.next_multiple_of(8) <= side.from {
+            axis.taps = axis.taps.next_multiple_of(8);
+        }
         for i in side.wanted() {
             let center = (i as f64 + 0.5) * scale;
             let start = (center - support + 0.5).max(0.0) as usize;
@@ -108,8 +111,20 @@ pub(in crate::preprocess) fn pillow_columns(
         _ => {
             for ((o, &s), k) in out.iter_mut().zip(start).zip(coef.chunks_exact(taps)) {
                 let s = s as usize;
-                let dot = src[s..s + taps].iter().zip(k).map(|(&p, &k)| i32::from(p).wrapping_mul(k));
-                *o = clip(dot.fold(0, i32::wrapping_add));
+                // Eight sums side by side; integer sums are the same in any order.
+                let (pixels, pixel_rest) = src[s..s + taps].as_chunks::<8>();
+                let (weights, weight_rest) = k.as_chunks::<8>();
+                let mut sums = [0i32; 8];
+                for (p, k) in pixels.iter().zip(weights) {
+                    for i in 0..8 {
+                        sums[i] = sums[i].wrapping_add(i32::from(p[i]).wrapping_mul(k[i]));
+                    }
+                }
+                let mut sum = sums.iter().fold(0, |a: i32, &b| a.wrapping_add(b));
+                for (&p, &k) in pixel_rest.iter().zip(weight_rest) {
+                    sum = sum.wrapping_add(i32::from(p).wrapping_mul(k));
+                }
+                *o = clip(sum);
             }
         }
     }

@@ -47,8 +47,16 @@ pub(in crate::preprocess) fn torch_columns(
 ) {
     for ((o, &s), k) in out.iter_mut().zip(start).zip(coef.chunks_exact(taps)) {
         let s = s as usize;
-        let products = src[s..s + taps].iter().zip(k).map(|(&p, &k)| f32::from(p) * k);
-        *o = products.fold(0.0, |sum, p| sum + p);
+        let (pixels, pixel_rest) = src[s..s + taps].as_chunks::<8>();
+        let (weights, weight_rest) = k.as_chunks::<8>();
+        let mut sums = [0.0f32; 8];
+        for (p, k) in pixels.iter().zip(weights) {
+            for i in 0..8 {
+                sums[i] += f32::from(p[i]) * k[i];
+            }
+        }
+        let rest = pixel_rest.iter().zip(weight_rest).map(|(&p, &k)| f32::from(p) * k);
+        *o = rest.fold(if pixels.is_empty() { 0.0 } else { sums.iter().sum() }, |sum, p| sum + p);
     }
 }
 

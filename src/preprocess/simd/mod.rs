@@ -6,6 +6,7 @@
 
 use super::resize::{opencv, pillow, tensorflow, torch};
 use super::{denoise, equalize, normalize, source};
+use crate::Frame;
 
 /// Which compilation of the kernels to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,7 @@ macro_rules! kernels {
 
 kernels! {
     source::deinterleave(src: &[u8], a: &mut [u8], b: &mut [u8], c: &mut [u8]);
+    source::camera_row(frame: &Frame<'_>, y: usize, r: &mut [u8], g: &mut [u8], b: &mut [u8]);
     source::interleave(r: &[u8], g: &[u8], b: &[u8], out: &mut [u8]);
     denoise::gaussian_row(up: &[u8], mid: &[u8], down: &[u8], sums: &mut [u16], out: &mut [u8]);
     denoise::median_row(up: &[u8], mid: &[u8], down: &[u8], sorted: &mut [u8], out: &mut [u8]);
