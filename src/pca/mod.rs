@@ -4,11 +4,13 @@ mod centre;
 mod covariance;
 mod eigen;
 mod projection;
+mod sketch;
 mod tridiagonal;
 
 pub use covariance::{CovariancePca, Scaling};
 pub(crate) use projection::Parts;
 pub use projection::Projection;
+pub use sketch::SketchPca;
 
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, vec::Vec};
