@@ -13,7 +13,7 @@ const BAND: usize = 256;
 ///
 /// Centring, scaling, projection and whitening are folded into one matrix product in `f32`;
 /// the parts in `f64` stay available. A component's entry of largest absolute value is positive,
-/// as scikit-learn's `svd_flip` makes it.
+/// as scikit-learn's `svd_flip` makes it; of entries equal to rounding the first.
 ///
 /// ```
 /// use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows};
@@ -271,10 +271,12 @@ fn expect_length(out: &[f32], rows: usize, columns: usize) -> Result<()> {
     Err(Error::new(ErrorKind::Shape, Stage::Pca, m))
 }
 
-/// Makes the entry of largest absolute value positive; of equal ones the first counts.
+/// Makes the entry of largest absolute value positive. Of those equal to rounding the first counts,
+/// so that ties don't depend on the machine.
 fn flip(component: &mut [f64]) {
-    let largest = component.iter().fold(0.0f64, |m, v| if v.abs() > m.abs() { *v } else { m });
-    if largest < 0.0 {
+    let largest = component.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let first = component.iter().find(|v| v.abs() >= largest * (1.0 - 1e-9));
+    if first.is_some_and(|v| *v < 0.0) {
         component.iter_mut().for_each(|v| *v = -*v);
     }
 }
