@@ -246,7 +246,14 @@ pub(super) fn to_f32(bytes: &[u8], dtype: DType) -> Result<Cow<'_, [f32]>> {
 
 /// Row-major copy of a strided view.
 fn gather(storage: &[f32], offset: usize, shape: &[usize], strides: &[usize]) -> Result<Vec<f32>> {
-    let total = shape.iter().product();
+    let total = shape.iter().fold(1usize, |n, &d| n.saturating_mul(d));
+    if total > storage.len() {
+        let message = format!(
+            "a view that repeats {} stored values as shape {shape:?}; save it again with `.contiguous()`",
+            storage.len()
+        );
+        return Err(Error::new(ErrorKind::Limit, Stage::Weights, message));
+    }
     let mut out = Vec::with_capacity(total);
     let mut index = vec![0usize; shape.len()];
     for _ in 0..total {
@@ -332,6 +339,7 @@ mod tests {
         assert_eq!(view, [6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 22.0]);
         assert_eq!(gather(&storage, 23, &[], &[]).unwrap(), [23.0]);
         assert_eq!(gather(&storage, 12, &[3, 3], &[6, 2]).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(gather(&storage, 0, &[1 << 40], &[0]).unwrap_err().kind(), ErrorKind::Limit);
         assert_eq!(gather(&storage, usize::MAX, &[2], &[1]).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }

@@ -25,6 +25,9 @@ const MAX_DEPTH: usize = 16;
 /// Groups and data sets looked at.
 const MAX_OBJECTS: usize = 100_000;
 
+/// Most that deflate, the best compression HDF5 has built in, can shrink values.
+const MAX_RATIO: u64 = 1032;
+
 /// An opened Keras file.
 pub(super) struct KerasFile {
     file: Hdf5File,
@@ -87,6 +90,12 @@ impl KerasFile {
 
     /// Values of a stored tensor in the file's order.
     pub(super) fn read(&self, stored: &Stored) -> Result<Cow<'static, [f32]>> {
+        let size = stored.elements().saturating_mul(stored.dtype.size()) as u64;
+        if size > self.file.storage().len().saturating_mul(MAX_RATIO) {
+            let message =
+                format!("shape {:?} can't lie in a file of this size; fetch it again", stored.shape);
+            return Err(corrupt(message));
+        }
         let dataset = self.file.dataset(&stored.file_name).map_err(|e| hdf5(&e))?;
         let values = match stored.dtype {
             DType::F32 => {
