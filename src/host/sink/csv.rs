@@ -84,10 +84,14 @@ pub(super) fn decode(content: Content, file: &[u8], options: &CsvOptions) -> Res
         .has_headers(options.header)
         .from_reader(file);
     let corrupt = |m: String| Error::new(ErrorKind::Corrupt, Stage::Sink, format!("CSV: {m}"));
-    let mut columns = match options.header {
-        true => reader.byte_headers().map_err(|e| corrupt(format!("{e}")))?.len().saturating_sub(2),
-        false => 0,
-    };
+    let mut columns = 0;
+    if options.header {
+        let names = reader.byte_headers().map_err(|e| corrupt(format!("{e}")))?;
+        if !names.iter().take(2).eq([&b"label"[..], b"path"]) {
+            return Err(corrupt(String::from("the header doesn't begin with label and path")));
+        }
+        columns = names.len() - 2;
+    }
     let (mut paths, mut labels, mut values) = (Vec::new(), Vec::new(), Vec::new());
     let mut record = ::csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(|e| corrupt(format!("{e}")))? {
