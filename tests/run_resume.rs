@@ -265,7 +265,7 @@ fn merge_refuses_what_does_not_fit() {
     let try_merge =
         |inputs: &[String]| merge(inputs, &name("out"), &options(), &Control::default()).unwrap_err();
     let error = try_merge(&[name("a"), name("b")]);
-    assert!(error.kind() == ErrorKind::Mismatch && error.to_string().contains("network is x"), "{error}");
+    assert!(error.kind() == ErrorKind::Mismatch && error.to_string().contains("network is y in"), "{error}");
     let error = try_merge(&[name("a"), name("c")]);
     assert!(error.kind() == ErrorKind::Mismatch && error.to_string().contains("input changed"), "{error}");
     let error = try_merge(&[name("a"), name("a")]);

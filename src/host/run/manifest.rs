@@ -2,7 +2,12 @@
 
 use super::OutputStore;
 use crate::{Error, ErrorKind, Result, Stage, host::sink::Format};
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    vec::Vec,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -233,26 +238,30 @@ impl Manifest {
         }
     }
 
-    /// Says what differs between this manifest's configuration and `config`.
+    /// Refuses to go on with another configuration than this manifest's.
     pub(super) fn check_config(&self, config: &BTreeMap<String, String>, place: &str) -> Result<()> {
-        let keys: alloc::collections::BTreeSet<_> = self.config.keys().chain(config.keys()).collect();
-        let none = String::from("nothing");
+        let Some(differences) = self.differences(config, ["there", "here"]) else { return Ok(()) };
+        let m =
+            format!("the output holds another run: {differences}; choose another --output, or --overwrite");
+        Err(Error::new(ErrorKind::Mismatch, Stage::Run, m).at(place))
+    }
+
+    /// What differs between this manifest's configuration and `config`, if anything; `names` say
+    /// which is which.
+    pub(super) fn differences(&self, config: &BTreeMap<String, String>, names: [&str; 2]) -> Option<String> {
+        let keys: BTreeSet<_> = self.config.keys().chain(config.keys()).collect();
+        let value = |of: &BTreeMap<String, String>, key| {
+            of.get(key).map_or_else(|| String::from("nothing"), |v| short(v))
+        };
         let differences: Vec<_> = keys
             .into_iter()
             .filter(|k| self.config.get(*k) != config.get(*k))
             .map(|k| {
-                let [there, here] = [&self.config, config].map(|c| short(c.get(k).unwrap_or(&none)));
-                format!("{k} is {there} there and {here} here")
+                let [there, here] = names;
+                format!("{k} is {} {there} and {} {here}", value(&self.config, k), value(config, k))
             })
             .collect();
-        if differences.is_empty() {
-            return Ok(());
-        }
-        let m = format!(
-            "the output holds another run: {}; choose another --output, or --overwrite",
-            differences.join("; ")
-        );
-        Err(Error::new(ErrorKind::Mismatch, Stage::Run, m).at(place))
+        (!differences.is_empty()).then(|| differences.join("; "))
     }
 }
 

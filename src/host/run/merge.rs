@@ -87,7 +87,11 @@ fn join(shards: Vec<(String, Manifest)>, inputs: &[String], output: &str) -> Res
     (merged.parts_total, merged.objects_total) = (first.parts_total, first.objects_total);
     let mut seen = BTreeSet::new();
     for (input, shard) in shards {
-        shard.check_config(&merged.config, &format!("{input} and {place}"))?;
+        let names = [format!("in {input}"), format!("in {place}")];
+        if let Some(differences) = shard.differences(&merged.config, [&names[0], &names[1]]) {
+            let m = format!("not shards of one run: {differences}; name the outputs of one run");
+            return bad(ErrorKind::Mismatch, m);
+        }
         if shard.shard.count != count {
             return bad(
                 ErrorKind::Mismatch,

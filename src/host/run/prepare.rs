@@ -51,7 +51,8 @@ pub(super) fn prepare(
         manifest.parts = kept;
         return Ok(manifest);
     }
-    if !entries.iter().any(|e| is_manifest(e)) {
+    // After clearing, only files are left that aren't a run's.
+    if !overwrite && !entries.iter().any(|e| is_manifest(e)) {
         let known = |e: &&String| FOLDERS.contains(&e.as_str()) || FILES.contains(&e.as_str());
         if let Some(found) = entries.iter().find(known) {
             let m = format!(
