@@ -1,6 +1,6 @@
 //! [`OutputStore`]: the few operations a run needs of its output folder or bucket.
 
-use crate::{Error, ErrorKind, Result, Stage};
+use crate::{Error, ErrorKind, Result, Stage, host::source::connect_output};
 use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::{
@@ -84,11 +84,8 @@ pub fn open_output(target: &str) -> Result<Arc<dyn OutputStore>> {
     match url::Url::parse(target) {
         // A one-letter scheme is a drive.
         Ok(url) if url.scheme().len() > 1 && url.scheme() != "file" => {
-            let (store, prefix) = object_store::parse_url_opts(&url, settings()).map_err(|e| {
-                let m = format!("can't write there: {e}; use a folder, file://, s3://, gs:// or az://");
-                Error::new(ErrorKind::InvalidArgument, Stage::Config, m).at(target).because(e)
-            })?;
-            Ok(Arc::new(RemoteStore::new(Arc::from(store), prefix, target)?))
+            let (store, prefix, name) = connect_output(&url)?;
+            Ok(Arc::new(RemoteStore::new(store, prefix, name)?))
         }
         Ok(url) if url.scheme() == "file" => match url.to_file_path() {
             Ok(path) => Ok(Arc::new(LocalStore::new(path))),
@@ -99,15 +96,6 @@ pub fn open_output(target: &str) -> Result<Arc<dyn OutputStore>> {
         },
         _ => Ok(Arc::new(LocalStore::new(target))),
     }
-}
-
-/// The environment's settings of object stores (`AWS_REGION`, …), as `object_store` names them.
-fn settings() -> impl Iterator<Item = (String, String)> {
-    let ours = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|p| name.starts_with(p));
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(move |(name, _)| ours(name))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value))
 }
 
 /// A local folder. Files are written under `.fruitcore/`, flushed to the disk and renamed.

@@ -25,7 +25,7 @@ pub use options::{Retry, SourceOptions};
 pub use store::StoreSource;
 
 use crate::Result;
-use alloc::string::String;
+use alloc::{string::String, sync::Arc};
 use bytes::Bytes;
 use core::ops::Range;
 use futures::{future::BoxFuture, stream::BoxStream};
@@ -88,4 +88,13 @@ pub trait Source: Send + Sync {
     fn skipped(&self) -> u64 {
         0
     }
+}
+
+/// The store behind an output's URL, the place in it, and the URL as messages may show it; opened
+/// with the settings that reading it would use.
+pub(crate) fn connect_output(
+    url: &url::Url,
+) -> Result<(Arc<dyn object_store::ObjectStore>, object_store::path::Path, String)> {
+    let (connection, path) = connect::connect(url, &SourceOptions::default())?;
+    Ok((connection.store, path, connect::public(url)))
 }
