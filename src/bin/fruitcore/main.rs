@@ -1,1 +1,37 @@
-fn main() {}
+//! The command line tool: arguments to library calls, results to people and programs.
+
+mod args;
+mod artifact;
+mod completions;
+mod demo;
+mod failure;
+mod inspect;
+mod merge;
+mod network;
+mod progress;
+mod run;
+mod stages;
+mod summary;
+mod text;
+mod transform;
+mod weights;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(args) => demo::demo(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Merge(args) => merge::merge(&args),
+        Command::Transform(args) => transform::transform(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Weights(command) => weights::weights(&command),
+        Command::Completions { shell } => completions::completions(shell),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -14,6 +14,7 @@ mod skin;
 
 use crate::{Error, ErrorKind, Frame, PixelFormat, Result, Stage};
 use alloc::{format, string::ToString, vec::Vec};
+use core::ops::Range;
 use kinds::KINDS;
 use math::Rng;
 use rayon::prelude::*;
@@ -81,20 +82,20 @@ impl Fruits {
         Ok(Picture { width, height, rgb })
     }
 
-    /// Writes `per_kind` pictures of each kind as `dir/KIND/NNNN.jpg`, every sixth as PNG, and
+    /// Writes the pictures `indices` of each kind as `dir/KIND/NNNN.jpg`, every sixth as PNG, and
     /// returns their number. Pictures that are there already are written again.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] or [`ErrorKind::PermissionDenied`] naming the file.
-    pub fn write(&self, dir: &Path, per_kind: u32) -> Result<u64> {
+    pub fn write(&self, dir: &Path, indices: Range<u32>) -> Result<u64> {
         for kind in Self::kinds() {
             let folder = dir.join(kind);
             fs::create_dir_all(&folder).map_err(|e| unwritable(&folder, e))?;
         }
         (0..KINDS.len()).into_par_iter().try_for_each(|kind| {
-            (0..per_kind).into_par_iter().try_for_each(|index| self.write_one(dir, kind, index))
+            indices.clone().into_par_iter().try_for_each(|index| self.write_one(dir, kind, index))
         })?;
-        Ok(KINDS.len() as u64 * u64::from(per_kind))
+        Ok(KINDS.len() as u64 * indices.len() as u64)
     }
 
     fn write_one(&self, dir: &Path, kind: usize, index: u32) -> Result<()> {
@@ -173,14 +174,14 @@ mod tests {
     #[test]
     fn written_pictures_are_readable_and_labelled_by_folder() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Fruits::new(5).write(dir.path(), 6).unwrap(), 20 * 6);
+        assert_eq!(Fruits::new(5).write(dir.path(), 0..6).unwrap(), 20 * 6);
         for (name, file) in [("Lemon", "0000.jpg"), ("Apple Red", "0005.png")] {
             let path = dir.path().join(name).join(file);
             image::load_from_memory(&fs::read(&path).unwrap()).unwrap();
         }
         let blocked = dir.path().join("file");
         fs::write(&blocked, b"x").unwrap();
-        let e = Fruits::new(5).write(&blocked, 1).unwrap_err();
+        let e = Fruits::new(5).write(&blocked, 0..1).unwrap_err();
         assert_eq!(e.stage(), Stage::Sink);
         assert!(e.object().unwrap().contains("Apple Green"), "{e}");
     }

@@ -1,0 +1,255 @@
+//! What can be typed: subcommands, options and their help.
+
+mod network;
+mod output;
+mod source;
+
+pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, WeightsArg};
+pub(crate) use output::{FormatArgs, ReportArgs};
+pub(crate) use source::SourceArgs;
+
+use clap::{Args, Parser, Subcommand};
+use fruitcore::{host::run::Shard, pca::Keep};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit status:
+  0    done
+  1    failed: the message names the stage, the object and what to do
+  2    usage: an option or a combination of options makes no sense; nothing was done
+  3    --strict met a picture that could not be used
+  130  interrupted: finished parts are kept; the same command goes on
+
+Messages and progress go to standard error, results to standard output.";
+
+/// Labelled pictures in, compact features out: preprocessing, CNN features, scaling, PCA
+#[derive(Debug, Parser)]
+#[command(name = "fruitcore", version, after_help = EXIT_CODES, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Render a data set of fruit and run the whole pipeline on it; needs no download
+    Demo(DemoArgs),
+    /// Pictures to features, components, a pipeline artifact and a summary
+    Run(Box<RunArgs>),
+    /// Put the outputs of several shards together and fit over all of them
+    Merge(MergeArgs),
+    /// Apply a fitted pipeline artifact to other pictures
+    Transform(TransformArgs),
+    /// Say what a file or an output folder holds
+    Inspect(InspectArgs),
+    /// Pretrained checkpoints: list, fetch, verify, inspect
+    #[command(subcommand)]
+    Weights(WeightsCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for pictures and results
+    #[arg(short, long, value_name = "DIR", default_value = "fruitcore-demo")]
+    pub(crate) output: PathBuf,
+    /// Another seed renders other pictures
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Pictures of each of the 20 kinds; the last sixth is held out
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(6..=100_000))]
+    pub(crate) per_kind: u32,
+    /// Checkpoint for MobileNetV2 at width 1 (see `run --weights`) instead of seeded random weights
+    #[arg(long, value_name = "WEIGHTS")]
+    pub(crate) weights: Option<WeightsArg>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Folder, or s3://, gs://, az:// URL, for all results
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: String,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// Components to keep: a number (50), or a fraction of the variance to explain (0.95)
+    #[arg(long, value_name = "N|FRACTION", default_value = "50", value_parser = parse_keep, help_heading = "Components")]
+    pub(crate) components: Keep,
+    /// Don't divide each feature by its standard deviation before the PCA
+    #[arg(long, help_heading = "Components")]
+    pub(crate) no_scale: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// Also write what preprocessing made of each picture, as JPEG files
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(crate) save_preprocessed: Option<PathBuf>,
+    /// Leave the network's weights out of pipeline.safetensors; `transform` then needs the checkpoint
+    #[arg(long, help_heading = "Output")]
+    pub(crate) no_weights: bool,
+    /// Pictures in a part, the unit of commit, resume and sharding
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Work")]
+    pub(crate) part_size: Option<u32>,
+    /// Do this machine's share, counted from 1 (2/4: the second of four); `merge` joins them
+    #[arg(long, value_name = "I/N", value_parser = parse::<Shard>, help_heading = "Work")]
+    pub(crate) shard: Option<Shard>,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Remove what another run left in OUT and begin anew
+    #[arg(long, help_heading = "Output")]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Work")]
+pub(crate) struct WorkArgs {
+    /// Pictures in one forward pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) batch: Option<u16>,
+    /// Threads that decode and compute [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+    /// Stop at the first picture that can't be used, with exit status 3
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Output folders or URLs of the shards
+    #[arg(required = true, num_args = 1.., value_name = "SHARD")]
+    pub(crate) shards: Vec<String>,
+    /// Folder or URL for the merged result; may be the shards' own if they share one
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: String,
+    /// Components to keep: a number (50), or a fraction of the variance to explain (0.95)
+    #[arg(long, value_name = "N|FRACTION", default_value = "50", value_parser = parse_keep)]
+    pub(crate) components: Keep,
+    /// Don't divide each feature by its standard deviation before the PCA
+    #[arg(long)]
+    pub(crate) no_scale: bool,
+    /// The shards' checkpoint file, to put its weights into pipeline.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Remove what another run left in OUT and begin anew
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TransformArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// The artifact: `pipeline.safetensors` of a run, or the run's output folder
+    #[arg(short, long, value_name = "FILE|OUT")]
+    pub(crate) model: PathBuf,
+    /// The checkpoint the artifact was fitted with, if the artifact says to pass it
+    #[arg(long, value_name = "WEIGHTS")]
+    pub(crate) weights: Option<WeightsArg>,
+    /// Folder or URL for component files; without it, CSV on standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<String>,
+    /// Where the network computes
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) device: DeviceArg,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// An output folder, an artifact, a checkpoint, a features or components file, or a PCA state
+    #[arg(value_name = "FILE|OUT")]
+    pub(crate) target: PathBuf,
+    /// As JSON on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WeightsCommand {
+    /// The checkpoints fruitcore knows: name, network, variant, digest, licence note, where it lies
+    List {
+        /// As JSON on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download checkpoints into the cache and verify them; a broken download is continued
+    Fetch {
+        /// Names from `weights list`
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// No progress bar
+        #[arg(short, long)]
+        quiet: bool,
+    },
+    /// Compare checkpoints in the cache with their known digests
+    Verify {
+        /// Names from `weights list` [default: all that are in the cache]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// List the tensors of a checkpoint file, and which network they fit
+    Inspect {
+        /// A .safetensors, .pth, .h5 or .weights.h5 file, or a name from `weights list`
+        #[arg(value_name = "FILE|NAME")]
+        target: String,
+        /// As JSON on standard output
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A library type from its text; clap adds which option it was.
+pub(crate) fn parse<T: core::str::FromStr<Err = fruitcore::Error>>(s: &str) -> Result<T, String> {
+    s.parse().map_err(|e: fruitcore::Error| e.message().to_owned())
+}
+
+/// `50` or `0.95`; `1` is one component, `1.0` all of the variance.
+fn parse_keep(s: &str) -> Result<Keep, String> {
+    if let Ok(n) = s.parse::<usize>() {
+        return if n > 0 { Ok(Keep::Count(n)) } else { Err("keep at least 1 component".to_owned()) };
+    }
+    match s.parse::<f64>() {
+        Ok(f) if f > 0.0 && f <= 1.0 => Ok(Keep::Variance(f)),
+        _ => {
+            Err("write a number of components (50) or a fraction of the variance in (0, 1] (0.95)".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn components_are_a_count_or_a_fraction() {
+        assert_eq!(parse_keep("50"), Ok(Keep::Count(50)));
+        assert_eq!(parse_keep("1"), Ok(Keep::Count(1)));
+        assert_eq!(parse_keep("1.0"), Ok(Keep::Variance(1.0)));
+        assert_eq!(parse_keep(".95"), Ok(Keep::Variance(0.95)));
+        for bad in ["0", "0.0", "1.5", "-3", "NaN", "many", ""] {
+            assert!(parse_keep(bad).is_err(), "{bad}");
+        }
+    }
+}

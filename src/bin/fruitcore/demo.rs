@@ -1,0 +1,214 @@
+//! `fruitcore demo`: the whole pipeline on rendered pictures.
+
+use crate::{
+    args::{DemoArgs, WeightsArg},
+    artifact::{self, Fitted},
+    failure::Failure,
+    network::{Setup, WeightsId},
+    progress, stages, summary, text, transform,
+};
+use core::time::Duration;
+use fruitcore::{
+    Error, ErrorKind, Stage,
+    classify::CentroidFit,
+    featurize::network::{NetworkKind, NetworkSpec},
+    host::{
+        demo::Fruits,
+        driver::{Control, Driver, Limits},
+        run::{OutputStore, Run, RunOptions, open_output},
+        sink::{Content, Format, Table},
+        source::{self, Source, SourceOptions},
+    },
+    pca::{Keep, Rows},
+    preprocess::Preset,
+};
+use std::{path::Path, sync::Arc, time::Instant};
+
+/// Input size of the demo's network.
+const SIDE: usize = 96;
+/// One picture of so many is held out.
+const HELD_OUT: u32 = 6;
+
+pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
+    let begun = Instant::now();
+    let quiet = args.report.quiet;
+    let say = |line: String| {
+        if !quiet {
+            eprintln!("{line}");
+        }
+    };
+    let [pictures, held_out, out] = ["pictures", "held-out", "out"].map(|name| args.output.join(name));
+    let kinds = Fruits::kinds().len() as u64;
+    let fit_on = args.per_kind - (args.per_kind / HELD_OUT).max(1);
+    say(format!(
+        "rendering {} of {kinds} kinds of fruit, seed {}",
+        text::counted(kinds * u64::from(args.per_kind), "picture", "pictures"),
+        args.seed
+    ));
+    let fruits = Fruits::new(args.seed);
+    for (folder, indices) in [(&pictures, 0..fit_on), (&held_out, fit_on..args.per_kind)] {
+        clear(folder)?;
+        fruits.write(folder, indices)?;
+    }
+
+    let setup = setup(args)?;
+    say(format!("{} on pictures of {SIDE}x{SIDE}, recipe {}", setup.spec, setup.recipe.name()));
+    if let WeightsId::Random(_) = setup.weights {
+        say("random weights: a baseline until you pass --weights".to_owned());
+    }
+    let input = pictures.display().to_string();
+    let source: Arc<dyn Source> = Arc::from(source::open(&input, &SourceOptions::default())?);
+    let store = open_output(&out.display().to_string())?;
+    let mut options = RunOptions::default();
+    options.keep = Some(Keep::Count(50));
+    options.part_size = Some(256);
+    options.count_ahead = !quiet;
+    options.overwrite = true;
+    options.config = setup.config()?;
+    options.artifact = Some(artifact::maker(setup.checkpoint.clone()));
+    let run = Run::new(source, stages::stages(&setup), Arc::clone(&store)).options(options);
+    let control = Control::default();
+    let done = progress::watch(&control, quiet, || run.start(&control));
+    let summary = done.map_err(|e| progress::explain(e, &control, false))?;
+
+    let check = hold_out(&setup, &Fitted::open(&out)?, &*store, &held_out, &control)?;
+    if args.report.json {
+        text::print_json(&serde_json::json!({ "summary": &summary, "held_out": &check }))?;
+    }
+    if !quiet {
+        eprint!("\n{}", summary::human(&summary, &*store));
+        eprintln!(
+            "\n{} of {} held-out pictures ({:.1} %) lie nearest to the centroid of their own kind; by chance {:.1} %.",
+            check.right,
+            check.pictures,
+            100.0 * check.accuracy,
+            100.0 / kinds as f64
+        );
+        let d = args.output.display();
+        let rows = [
+            ("pictures/", "rendered pictures, one folder a kind"),
+            ("held-out/", "pictures the fit never saw"),
+            ("out/features/", "1,280 numbers a picture, Parquet"),
+            ("out/components/", "the same pictures as 50 components"),
+            ("out/pipeline.safetensors", "the fitted pipeline: runs on new pictures"),
+            ("out/summary.json", "all the figures"),
+        ];
+        let rows: Vec<_> =
+            rows.iter().map(|(name, what)| vec![format!("  {d}/{name}"), (*what).to_owned()]).collect();
+        eprint!("\n{}", text::table(&rows));
+        eprintln!(
+            "\n{} in all. Next, with your own pictures:",
+            text::duration(Duration::from_secs_f64(begun.elapsed().as_secs_f64()))
+        );
+        eprintln!("  fruitcore run PICTURES --output OUT --weights imagenet");
+        eprintln!("  fruitcore transform {d}/held-out --model {d}/out");
+    }
+    Ok(())
+}
+
+fn setup(args: &DemoArgs) -> core::result::Result<Setup, Failure> {
+    let spec = NetworkSpec::new(NetworkKind::MobileNetV2).input(SIDE, SIDE);
+    match &args.weights {
+        None => Setup::random(spec.width(0.35), Preset::Simple.recipe(SIDE)?, 0),
+        Some(WeightsArg::Random(seed)) => {
+            Setup::random(spec.width(0.35), Preset::Simple.recipe(SIDE)?, *seed)
+        }
+        Some(weights) => {
+            let args = crate::args::NetworkArgs {
+                network: None,
+                variant: None,
+                width: None,
+                input_size: Some(crate::args::InputSize([SIDE, SIDE])),
+                weights: Some(weights.clone()),
+                tap: None,
+                recipe: None,
+                device: crate::args::DeviceArg::Flex,
+            };
+            Setup::new(&args, false)
+        }
+    }
+}
+
+/// How the held-out pictures fared.
+#[derive(Debug, serde::Serialize)]
+struct Check {
+    pictures: u64,
+    right: u64,
+    accuracy: f64,
+}
+
+/// Class means of the components the run wrote, and how often the nearest one is the right one.
+fn hold_out(
+    setup: &Setup,
+    fitted: &Fitted,
+    store: &dyn OutputStore,
+    held_out: &Path,
+    control: &Control,
+) -> core::result::Result<Check, Failure> {
+    let mut fit = CentroidFit::new(fitted.projection().kept())?;
+    for name in store.entries("components/")? {
+        if let Some(file) = store.get(&format!("components/{name}"))? {
+            let table = Format::Parquet.decode(Content::Components, file)?;
+            let (values, labels) = labelled(&table);
+            fit.partial_fit(Rows::new(&values, table.columns())?, &labels)?;
+        }
+    }
+    let centroids = fit.finish()?;
+    let mut check = Check { pictures: 0, right: 0, accuracy: 0.0 };
+    let source: Arc<dyn Source> =
+        Arc::from(source::open(&held_out.display().to_string(), &SourceOptions::default())?);
+    let driver = Driver {
+        stages: stages::stages(setup),
+        limits: Limits::default(),
+        part_size: 1024,
+        limit: None,
+        strict: true,
+        count_ahead: false,
+    };
+    transform::apply(&driver, source, control, fitted.projection(), &mut |_, table, _| {
+        let (values, labels) = labelled(&table);
+        for (row, label) in values.chunks_exact(table.columns()).zip(labels) {
+            let (class, _) = centroids.predict(row)?;
+            check.pictures += 1;
+            check.right += u64::from(centroids.classes().get(class).map(String::as_str) == Some(label));
+        }
+        Ok(())
+    })?;
+    check.accuracy = check.right as f64 / check.pictures.max(1) as f64;
+    Ok(check)
+}
+
+/// Rows that have a label.
+fn labelled(table: &Table) -> (Vec<f32>, Vec<&str>) {
+    let mut values = Vec::with_capacity(table.values().len());
+    let mut labels = Vec::with_capacity(table.len());
+    for (row, label) in table.values().chunks_exact(table.columns().max(1)).zip(table.labels()) {
+        if let Some(label) = label {
+            values.extend_from_slice(row);
+            labels.push(label.as_str());
+        }
+    }
+    (values, labels)
+}
+
+/// Removes what an earlier demo left of rendered pictures, and nothing else: only the kinds' own
+/// folders and only files as the renderer names them.
+fn clear(folder: &Path) -> core::result::Result<(), Failure> {
+    for kind in Fruits::kinds() {
+        let Ok(files) = std::fs::read_dir(folder.join(kind)) else { continue };
+        for file in files.flatten() {
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            let rendered = name.split_once('.').is_some_and(|(stem, ending)| {
+                matches!(ending, "jpg" | "png") && stem.len() >= 4 && stem.bytes().all(|b| b.is_ascii_digit())
+            });
+            if rendered {
+                std::fs::remove_file(file.path()).map_err(|e| {
+                    let m = "an earlier demo's picture can't be removed; choose another --output";
+                    Error::new(ErrorKind::Io, Stage::Sink, m).at(file.path().display().to_string()).because(e)
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
