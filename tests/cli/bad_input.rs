@@ -1,0 +1,157 @@
+//! What users get wrong: each a defined behaviour and a message that tells what to do next.
+
+use super::support::{SMALL, Work, fruitcore};
+use fruitcore::host::sink::Content;
+use std::fs;
+
+#[test]
+fn run_without_weights_names_the_choices() {
+    let work = Work::new(1, 6);
+    let done = fruitcore(&["run", &work.arg("pictures"), "--output", &work.arg("out")]).code(2);
+    done.says(&["--weights", "imagenet", "FILE", "random", "weights list"]);
+    assert!(!work.path("out").exists());
+}
+
+#[test]
+fn an_input_that_is_not_there_or_empty() {
+    let work = Work::new(1, 6);
+    work.run_on("nowhere", "out", &[]).code(1).says(&["nowhere"]);
+    fs::create_dir(work.path("empty")).unwrap();
+    work.run_on("empty", "out", &[]).code(1).says(&["empty", "no pictures"]);
+    work.run("out", &["--include", "*.gif"]).code(1).says(&["no pictures"]);
+}
+
+#[test]
+fn a_url_of_an_unknown_kind() {
+    let work = Work::new(1, 6);
+    let out = work.arg("out");
+    let mut args = vec!["run", "ftp://host/pictures", "--output", &out];
+    args.extend(SMALL);
+    let done = fruitcore(&args);
+    assert!(done.code == 1 || done.code == 2, "{}", done.err);
+    done.says(&["ftp://host/pictures"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_with_anything_in_them() {
+    use std::os::unix::ffi::OsStrExt;
+    let work = Work::new(1, 6);
+    let folder = work.path("pictures/Apple Green");
+    let picture = fs::read(folder.join("0000.jpg")).unwrap();
+    for name in
+        [&b"a \"quoted\", name.jpg"[..], b"line\nbreak.jpg", b"not utf-8 \xe4.jpg", b"caf\xc3\xa9.jpg"]
+    {
+        fs::write(folder.join(std::ffi::OsStr::from_bytes(name)), &picture).unwrap();
+    }
+    let summary = work.run("out", &["--components", "2", "--json"]).code(0).json();
+    assert_eq!((&summary["images"], &summary["rejected"]), (&10.into(), &0.into()));
+    let paths: Vec<_> = work.rows("out", Content::Features).into_iter().map(|r| r.0).collect();
+    for path in ["a \"quoted\", name.jpg", "line\nbreak.jpg", "not utf-8 \\xe4.jpg", "café.jpg"] {
+        assert!(paths.contains(&format!("Apple Green/{path}")), "{path:?} is not in {paths:?}");
+    }
+    work.run("csv", &["--components", "2", "--format", "csv"]).code(0);
+    let file = fs::read(work.path("csv/features/part-00000.csv")).unwrap();
+    let mut reader = csv::Reader::from_reader(&file[..]);
+    let from_csv: Vec<_> = reader.records().map(|r| r.unwrap()[1].to_owned()).collect();
+    assert_eq!(from_csv, paths);
+}
+
+#[test]
+fn pictures_that_cannot_be_used_are_counted_named_and_explained() {
+    let work = Work::new(2, 6);
+    let at = |name: &str| work.path("pictures/Apple Red").join(name);
+    let whole = fs::read(at("0000.jpg")).unwrap();
+    fs::write(at("empty.jpg"), b"").unwrap();
+    fs::write(at("cut.jpg"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(at("text.jpg"), b"this is no picture").unwrap();
+    // The header of a PNG of 60,000 x 60,000 pixels.
+    let mut bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    bomb.extend(60_000u32.to_be_bytes());
+    bomb.extend(60_000u32.to_be_bytes());
+    bomb.extend([8, 2, 0, 0, 0, 0, 0, 0, 0]);
+    fs::write(at("bomb.png"), bomb).unwrap();
+    let done = work.run("out", &["--components", "2", "--json"]).code(0);
+    let summary = done.json();
+    assert_eq!(
+        (&summary["images"], &summary["rows"], &summary["rejected"]),
+        (&16.into(), &12.into(), &4.into())
+    );
+    assert_eq!(summary["rejected_by_stage"]["decode"], 4);
+    let rejects = fs::read(work.path("out/rejects.csv")).unwrap();
+    let rejects: Vec<_> = csv::Reader::from_reader(&rejects[..]).into_records().map(Result::unwrap).collect();
+    let names: Vec<_> = rejects.iter().map(|r| r[0].rsplit('/').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["bomb.png", "cut.jpg", "empty.jpg", "text.jpg"]);
+    assert!(rejects.iter().all(|r| &r[1] == "decode" && !r[2].is_empty()));
+    done.says(&["4 rejected", "cut.jpg", "rejected: 4 in decode"]);
+    work.run("strict", &["--strict"]).code(3).says(&["error: decode: Apple Red/", "--strict"]);
+}
+
+#[test]
+fn nothing_usable_is_a_failure() {
+    let work = Work::new(1, 6);
+    fs::create_dir(work.path("bad")).unwrap();
+    fs::write(work.path("bad/a.jpg"), b"x").unwrap();
+    work.run_on("bad", "out", &[]).code(1).says(&["none of 1 pictures", "rejects.csv"]);
+    assert!(work.path("out/rejects.csv").is_file());
+}
+
+#[test]
+fn one_picture_is_too_few_for_components() {
+    let work = Work::new(1, 6);
+    work.run("out", &["--limit", "1"]).code(1).says(&["error: pca:"]);
+    assert!(work.path("out/features/part-00000.parquet").is_file());
+}
+
+#[test]
+fn more_components_than_pictures_have_are_cut_to_what_there_is() {
+    let work = Work::new(1, 6);
+    let done = work.run("out", &["--components", "50", "--json"]);
+    // Like scikit-learn, at most min(pictures, features): a clear error or a smaller number.
+    if done.code == 0 {
+        assert!(done.json()["components"].as_u64().unwrap() <= 6);
+    } else {
+        done.code(1).says(&["error: pca:", "50"]);
+    }
+}
+
+#[test]
+fn an_output_that_is_a_file_or_may_not_be_written() {
+    let work = Work::new(1, 6);
+    fs::write(work.path("file"), b"x").unwrap();
+    work.run("file", &["--components", "2"]).code(1).says(&["file"]);
+}
+
+#[test]
+fn networks_that_do_not_exist() {
+    let work = Work::new(1, 6);
+    let (input, out) = (work.arg("pictures"), work.arg("out"));
+    let base = ["run", &input, "-o", &out, "--weights", "random"];
+    let with = |more: &[&str]| fruitcore(&[&base[..], more].concat());
+    with(&["--tap", "fc1"]).code(2).says(&["fc1", "pooled"]);
+    with(&["--network", "resnet50", "--width", "0.5"]).code(2).says(&["width"]);
+    with(&["--width", "9"]).code(2).says(&["0.35"]);
+    with(&["--input-size", "16"]).code(2).says(&["32"]);
+    with(&["--input-size", "64x96"]).code(2).says(&["square"]);
+    with(&["--recipe", "sepia"]).code(2).says(&["sepia", "torchvision-v1", "nor a file"]);
+    fs::write(work.path("r.json"), "{}").unwrap();
+    let recipe = work.arg("r.json");
+    let done = with(&["--recipe", &recipe]);
+    assert!(done.code == 1 || done.code == 2);
+    done.says(&["r.json", "recipe"]);
+    if !cfg!(feature = "wgpu") {
+        with(&["--device", "wgpu"]).code(2).says(&["--features cli,wgpu", "flex"]);
+    }
+}
+
+#[test]
+fn checkpoints_that_are_none() {
+    let work = Work::new(1, 6);
+    let (input, out) = (work.arg("pictures"), work.arg("out"));
+    let with = |weights: &str| fruitcore(&["run", &input, "-o", &out, "--weights", weights]);
+    with("nowhere.pth").code(1).says(&["nowhere.pth", "no such file"]);
+    fs::write(work.path("text.pth"), "hello").unwrap();
+    with(&work.arg("text.pth")).code(1).says(&["text.pth", "not a checkpoint"]);
+    with("resnet51").code(1).says(&["resnet51", "resnet50"]);
+    assert!(!work.path("out").exists());
+}

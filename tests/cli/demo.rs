@@ -1,0 +1,21 @@
+//! `demo`: the first thing a newcomer sees.
+
+use super::support::{files, fruitcore};
+
+#[test]
+fn demo_runs_the_whole_pipeline() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("demo").display().to_string();
+    let args = ["demo", "--output", &out, "--per-kind", "6", "--json"];
+    let done = fruitcore(&args).code(0).says(&["random weights", "held-out", "pipeline.safetensors", "Next"]);
+    let json = done.json();
+    assert_eq!((&json["summary"]["images"], &json["summary"]["rejected"]), (&100.into(), &0.into()));
+    assert_eq!(json["held_out"]["pictures"], 20);
+    // Far above one in twenty, even untrained: colour alone tells much.
+    assert!(json["held_out"]["accuracy"].as_f64().unwrap() > 0.15, "{json}");
+    for name in ["pictures/Lemon", "held-out/Lemon", "out/features", "out/components"] {
+        assert!(!files(&dir.path().join("demo").join(name)).is_empty(), "{name}");
+    }
+    let again = fruitcore(&args).code(0).json();
+    assert_eq!(again["held_out"], json["held_out"]);
+}
