@@ -2,18 +2,25 @@
 
 use super::Featurizer;
 use super::burn_net::BurnNet;
+use super::kernels::{Plan, PlanOptions, Shared};
 use super::network::Graph;
 use super::weights::WeightSource;
 use crate::{Error, ErrorKind, Result, Stage};
-use alloc::{borrow::Cow, format, string::String, vec::Vec};
-use burn::tensor::{DType, Device, Tensor};
+use alloc::{borrow::Cow, boxed::Box, format, string::String, vec, vec::Vec};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// A [`Featurizer`] that runs a network's [`Graph`] with weights from a [`WeightSource`] on a Burn
 /// device.
 ///
+/// On the CPU devices (flex, ndarray) the network runs as a [`Plan`] on this crate's own kernels, on
+/// every other device by Burn's operations; [`with_burn_operations`](Self::with_burn_operations) asks
+/// for those anywhere. Both agree to 1e-5 relative.
+///
 /// Weights are read, checked and converted once, when it is built: BatchNorm is folded into the
-/// convolutions (in f64, rounded once), which changes features by less than 1e-5 relative. It keeps no
-/// scratch memory between calls, so one featurizer serves many threads.
+/// convolutions (in f64, rounded once). One featurizer serves many threads. On the CPU each call runs
+/// on its caller's thread, with feature `rayon` a call with more pictures than a plan's
+/// [micro-batch](PlanOptions::micro_batch) on rayon's; memory is kept for as many calls as were ever
+/// under way at once.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -38,12 +45,14 @@ pub struct NetworkFeaturizer {
 
 /// What computes the features.
 enum Executor {
+    /// The CPU's own kernels.
+    Plan(Box<Shared>),
     /// Burn's operations, on every device.
     Burn(BurnNet),
 }
 
 impl NetworkFeaturizer {
-    /// Reads the network's weights and puts them on the device.
+    /// Reads the network's weights and makes it ready for the device, by the fastest way there.
     ///
     /// # Errors
     /// Whatever `source` answers for a tensor it lacks or has in another shape;
@@ -51,13 +60,43 @@ impl NetworkFeaturizer {
     /// [`ErrorKind::NonFinite`] if a weight is NaN or infinite or a BatchNorm variance negative. Each
     /// names the tensor.
     pub fn new(graph: &Graph, source: &dyn WeightSource, device: &Device) -> Result<Self> {
-        let source = Checked(source);
-        Ok(Self {
-            input: graph.input_shape(),
-            feature_len: graph.feature_len(),
+        if !is_cpu(device) {
+            return Self::with_burn_operations(graph, source, device);
+        }
+        match Plan::new(graph, &Checked(source), &PlanOptions::default()) {
+            Ok(plan) => Ok(Self::from_plan(plan, device)),
+            Err(e) if e.kind() == ErrorKind::Unsupported => Self::with_burn_operations(graph, source, device),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// [`new`](Self::new), but by Burn's operations on every device: to compare, or to measure.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_burn_operations(graph: &Graph, source: &dyn WeightSource, device: &Device) -> Result<Self> {
+        let executor = Executor::Burn(BurnNet::new(graph, &Checked(source), device)?);
+        let (input, feature_len) = (graph.input_shape(), graph.feature_len());
+        Ok(Self { input, feature_len, device: device.clone(), executor })
+    }
+
+    /// A plan built with options of one's own; batches from any device are brought to the CPU and
+    /// features are put on `device`.
+    pub fn from_plan(plan: Plan, device: &Device) -> Self {
+        Self {
+            input: plan.input_shape(),
+            feature_len: plan.feature_len(),
             device: device.clone(),
-            executor: Executor::Burn(BurnNet::new(graph, &source, device)?),
-        })
+            executor: Executor::Plan(Box::new(Shared::new(plan))),
+        }
+    }
+
+    /// The plan it runs; `None` where it runs Burn's operations.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.executor {
+            Executor::Plan(shared) => Some(shared.plan()),
+            Executor::Burn(_) => None,
+        }
     }
 
     /// The device the features are computed on.
@@ -88,12 +127,60 @@ impl Featurizer for NetworkFeaturizer {
                 ),
             ));
         }
-        let batch = if batch.device() == self.device { batch } else { batch.to_device(&self.device) };
         let batch = if batch.dtype() == DType::F32 { batch } else { batch.cast(DType::F32) };
         match &self.executor {
-            Executor::Burn(net) => net.forward(batch),
+            Executor::Burn(net) if batch.device() == self.device => net.forward(batch),
+            Executor::Burn(net) => net.forward(batch.to_device(&self.device)),
+            Executor::Plan(shared) => {
+                let features = run(shared, batch, n * self.feature_len)?;
+                let data = TensorData::new(features, [n, self.feature_len]);
+                Ok(Tensor::from_data(data, &self.device))
+            }
         }
     }
+}
+
+/// Runs a plan on a batch; on a CPU device the batch's memory is read in place.
+fn run(shared: &Shared, batch: Tensor<4>, len: usize) -> Result<Vec<f32>> {
+    let unreadable = |why: String| {
+        let message = format!("the batch can't be read on the CPU ({why}); move it to a CPU device first");
+        Error::new(ErrorKind::Unsupported, Stage::Featurize, message)
+    };
+    let data = batch.try_into_data().map_err(|e| unreadable(format!("{e}")))?;
+    let pictures = data.as_slice::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
+    let mut features = vec![0.0; len];
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let plan = shared.plan();
+        let picture: usize = plan.input_shape().iter().product();
+        let n = pictures.len() / picture.max(1);
+        let share = n.div_ceil(rayon::current_num_threads()).min(plan.micro_batch()).max(1);
+        if n > share {
+            pictures
+                .par_chunks(share * picture)
+                .zip(features.par_chunks_mut(share * plan.feature_len()))
+                .try_for_each(|(pictures, features)| shared.run(pictures, features))?;
+            return Ok(features);
+        }
+    }
+    shared.run(pictures, &mut features)?;
+    Ok(features)
+}
+
+/// Whether tensors on the device lie in this process' memory and compute on its CPU.
+fn is_cpu(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    if *device == Device::flex() {
+        return true;
+    }
+    #[cfg(feature = "ndarray")]
+    #[allow(deprecated)]
+    if *device == Device::ndarray() {
+        return true;
+    }
+    let _ = device;
+    false
 }
 
 /// A source whose answers executors needn't check again.

@@ -9,15 +9,31 @@ use super::simd::LANES;
 use super::{pool, winograd};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::format;
-use core::ptr;
+use core::{ops::Range, ptr};
+
+/// Output rows of a depthwise convolution in one channel block of one picture.
+pub(super) struct Strip {
+    /// Input row `first`.
+    pub(super) src: *const f32,
+    pub(super) first: usize,
+    /// Height and width of the whole input.
+    pub(super) size: [usize; 2],
+    /// The first of the output rows.
+    pub(super) dst: *mut f32,
+    pub(super) rows: Range<usize>,
+    /// Pixels in an output row.
+    pub(super) width: usize,
+    /// A row of zeros.
+    pub(super) zeros: *const f32,
+}
 
 /// Pointers of one run over `n` pictures. Blocked values are `[blocks][n][h][w][16]`.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     plan: &'a Plan,
-    n: usize,
+    pub(super) n: usize,
     input: *const f32,
     arena: *mut f32,
-    scratch: *mut f32,
+    pub(super) scratch: *mut f32,
 }
 
 impl Plan {
@@ -98,6 +114,7 @@ impl Step<'_> {
                 Kind::Conv(c) => run.conv(layer, c),
                 Kind::Winograd(w) => run.winograd(layer, w),
                 Kind::Depthwise(d) => run.depthwise(layer, d),
+                Kind::Inverted(v) => run.inverted(layer, v),
                 Kind::MaxPool(p) => run.max_pool(layer, p),
                 Kind::AvgPool => run.avg_pool(layer),
                 Kind::Flatten(order) => run.flatten(layer, *order),
@@ -114,14 +131,14 @@ impl Step<'_> {
 // Every method is unsafe for the same reason: it trusts that the plan placed `layer`'s values in
 // this run's memory, and that `layer.kind` is what it is given.
 impl Run<'_> {
-    fn read(&self, place: Place) -> *const f32 {
+    pub(super) fn read(&self, place: Place) -> *const f32 {
         match place {
             Place::Input => self.input,
             Place::Arena(_) => self.write(place),
         }
     }
 
-    fn write(&self, place: Place) -> *mut f32 {
+    pub(super) fn write(&self, place: Place) -> *mut f32 {
         match place {
             // No layer writes to the input.
             Place::Input => ptr::null_mut(),
@@ -129,7 +146,7 @@ impl Run<'_> {
         }
     }
 
-    fn residual(&self, layer: &Layer) -> *const f32 {
+    pub(super) fn residual(&self, layer: &Layer) -> *const f32 {
         layer.residual.map_or(ptr::null(), |place| self.read(place))
     }
 
@@ -159,28 +176,30 @@ impl Run<'_> {
     unsafe fn product(&self, layer: &Layer, p: &ProductLayer) {
         // A linear layer's pixels are pictures.
         let pixels = self.n * layer.to[1] * layer.to[2];
-        let product = Product {
+        let product = self.pointwise(p, pixels * LANES);
+        let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
+        let chunk = p.chunk(self.plan.kernels.mr);
+        for x in (0..pixels).step_by(chunk) {
+            let at = x * LANES;
+            let px = Pixels::run(chunk.min(pixels - x), pixels * LANES);
+            // SAFETY: the chunk's pixels are inside input and output.
+            unsafe { product.run(a.add(at), c.add(at), offset(r, at), px) }
+        }
+    }
+
+    /// The product of a 1 × 1 convolution on channel blocks `group_stride` floats apart.
+    pub(super) fn pointwise(&self, p: &ProductLayer, group_stride: usize) -> Product<'_> {
+        Product {
             kernels: self.plan.kernels,
             planar: false,
             groups: p.sizes[0] / LANES,
             tail: p.sizes[0] % LANES,
-            group_stride: pixels * LANES,
+            group_stride,
             taps: &[0],
             b: self.weights(p.weights),
             bias: self.weights(p.bias),
             blocks: blocks(p.sizes[1]),
             bounds: p.bounds,
-        };
-        let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
-        let chunk = p.chunk(self.plan.kernels.mr);
-        for x in (0..pixels).step_by(chunk) {
-            let at = x * LANES;
-            let cols = chunk.min(pixels - x);
-            let px = Pixels { rows: 1, cols, a_row: 0, c_row: 0, c_stride: pixels * LANES };
-            // SAFETY: pixels `x..x + cols` of input and output.
-            unsafe {
-                product.run(a.add(at), c.add(at), offset(r, at), px);
-            }
         }
     }
 
@@ -287,7 +306,7 @@ impl Run<'_> {
                         blocks: blocks(n),
                         bounds: None,
                     };
-                    let px = Pixels { rows: 1, cols: chunk, a_row: 0, c_row: 0, c_stride: chunk * LANES };
+                    let px = Pixels::run(chunk, chunk * LANES);
                     product.run(v.add(i * v_stride), m.add(i * m_stride), ptr::null(), px);
                 }
                 for b in 0..blocks(n) {
@@ -316,41 +335,61 @@ impl Run<'_> {
     unsafe fn depthwise(&self, layer: &Layer, conv: &DepthwiseLayer) {
         let [c, h, w] = layer.from;
         let [_, oh, ow] = layer.to;
+        // SAFETY: planes of `n` pictures; scratch holds a row of zeros.
+        unsafe {
+            ptr::write_bytes(self.scratch, 0, w * LANES);
+            for b in 0..blocks(c) {
+                for i in 0..self.n {
+                    let plane = b * self.n + i;
+                    let strip = Strip {
+                        src: self.read(layer.input).add(plane * h * w * LANES),
+                        first: 0,
+                        size: [h, w],
+                        dst: self.write(layer.output).add(plane * oh * ow * LANES),
+                        rows: 0..oh,
+                        width: ow,
+                        zeros: self.scratch,
+                    };
+                    self.depthwise_strip(conv, b, strip);
+                }
+            }
+        }
+    }
+
+    /// Output rows of one channel block.
+    ///
+    /// # Safety
+    /// The strip's pointers are valid for what its fields say.
+    pub(super) unsafe fn depthwise_strip(&self, conv: &DepthwiseLayer, block: usize, s: Strip) {
         let [kh, kw] = conv.kernel;
+        let [h, w] = s.size;
         let kernel = match (conv.kernel, conv.stride) {
             ([3, 3], [1, 1]) => self.plan.kernels.depthwise[0],
             ([3, 3], [2, 2]) => self.plan.kernels.depthwise[1],
             _ => self.plan.kernels.depthwise[2],
         };
-        // SAFETY: scratch holds a row of zeros for rows outside; the others are `n` pictures' rows.
-        unsafe {
-            ptr::write_bytes(self.scratch, 0, w * LANES);
-            let (a, out) = (self.read(layer.input), self.write(layer.output));
-            for b in 0..blocks(c) {
-                for i in 0..self.n {
-                    let plane = b * self.n + i;
-                    for y in 0..oh {
-                        let rows = core::array::from_fn(|ky| {
-                            let iy = (y * conv.stride[0] + ky).checked_sub(conv.padding.top);
-                            match iy.filter(|&iy| iy < h && ky < kh) {
-                                Some(iy) => a.add((plane * h + iy) * w * LANES),
-                                None => self.scratch.cast_const(),
-                            }
-                        });
-                        kernel(&depthwise::Row {
-                            rows,
-                            kernel: conv.kernel,
-                            stride: conv.stride[1],
-                            pad_left: conv.padding.left,
-                            width: w,
-                            out_width: ow,
-                            weights: self.weights(conv.weights + b * kh * kw * LANES),
-                            bias: self.weights(conv.bias + b * LANES),
-                            out: out.add((plane * oh + y) * ow * LANES),
-                            bounds: conv.bounds,
-                        });
+        for (row, y) in s.rows.enumerate() {
+            // SAFETY: rows inside the picture are in the strip, the others are zeros.
+            unsafe {
+                let rows = core::array::from_fn(|ky| {
+                    let iy = (y * conv.stride[0] + ky).checked_sub(conv.padding.top);
+                    match iy.filter(|&iy| iy < h && ky < kh) {
+                        Some(iy) => s.src.add((iy - s.first) * w * LANES),
+                        None => s.zeros,
                     }
-                }
+                });
+                kernel(&depthwise::Row {
+                    rows,
+                    kernel: conv.kernel,
+                    stride: conv.stride[1],
+                    pad_left: conv.padding.left,
+                    width: w,
+                    out_width: s.width,
+                    weights: self.weights(conv.weights + block * kh * kw * LANES),
+                    bias: self.weights(conv.bias + block * LANES),
+                    out: s.dst.add(row * s.width * LANES),
+                    bounds: conv.bounds,
+                });
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::super::network::{Conv, FlattenOrder, Padding, Pool};
 use super::depthwise::MAX_ROWS;
+use super::inverted::InvertedLayer;
 use super::plan::unsupported;
 use super::simd::LANES;
 use super::winograd;
@@ -9,7 +10,7 @@ use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, string::String, vec::Vec};
 
 /// Floats of scratch a step aims at: half of a usual second-level cache.
-const NEAR: usize = 192 << 10;
+pub(super) const NEAR: usize = 192 << 10;
 
 /// Channel blocks that hold `channels`.
 pub(super) fn blocks(channels: usize) -> usize {
@@ -54,6 +55,8 @@ pub(super) enum Kind {
     Winograd(WinogradLayer),
     /// One filter per channel.
     Depthwise(DepthwiseLayer),
+    /// Expansion, depthwise convolution and projection, strip by strip.
+    Inverted(InvertedLayer),
     MaxPool(Pool),
     /// Adaptive average pooling.
     AvgPool,
@@ -69,6 +72,7 @@ impl Kind {
             Self::Conv(_) => "conv",
             Self::Winograd(_) => "winograd",
             Self::Depthwise(_) => "depthwise",
+            Self::Inverted(_) => "inverted",
             Self::MaxPool(_) => "max_pool",
             Self::AvgPool => "avg_pool",
             Self::Flatten(_) => "flatten",

@@ -14,12 +14,15 @@ mod depthwise;
 mod exec;
 mod fold;
 mod gemm;
+mod group;
+mod inverted;
 mod isa;
 mod layer;
 mod pack;
 mod plan;
 mod pool;
 mod profile;
+mod shelf;
 mod simd;
 mod winograd;
 
@@ -28,4 +31,5 @@ mod tests;
 
 pub use plan::{Plan, PlanOptions, Workspace};
 pub use profile::LayerProfile;
+pub(super) use shelf::Shared;
 pub use simd::Isa;

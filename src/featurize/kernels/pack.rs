@@ -3,7 +3,7 @@
 use super::fold::Folded;
 use super::simd::LANES;
 use super::winograd;
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 /// Rows of packed weights for `channels` inputs and `taps` taps: groups of `group` channels, tap by
 /// tap, then the channels that remain. Each is (input channel, tap).
@@ -46,17 +46,25 @@ pub(super) fn product(
 
 /// 36 products' weights for [`winograd`].
 pub(super) fn winograd(into: &mut Vec<f32>, folded: &Folded<'_>, [channels, out]: [usize; 2], nb: usize) {
-    let mut matrices = vec![0.0; winograd::MATRICES * channels * out];
-    for o in 0..out {
-        for c in 0..channels {
-            let g = core::array::from_fn(|y| core::array::from_fn(|x| folded.at(o, c * 9 + y * 3 + x)));
-            for (i, u) in winograd::weights(&g).as_flattened().iter().enumerate() {
-                matrices[(i * out + o) * channels + c] = *u;
+    let blocks = out.div_ceil(LANES);
+    let (start, matrix) = (into.len(), channels * blocks * LANES);
+    into.resize(start + winograd::MATRICES * matrix, 0.0);
+    let into = &mut into[start..];
+    let mut at = 0;
+    for first in (0..blocks).step_by(nb) {
+        let columns = first * LANES..(first + nb).min(blocks) * LANES;
+        for (channel, _) in rows(channels, 1, LANES) {
+            for o in columns.clone() {
+                if o < out {
+                    let g = |y, x| folded.at(o, channel * 9 + y * 3 + x);
+                    let g = core::array::from_fn(|y| core::array::from_fn(|x| g(y, x)));
+                    for (i, u) in winograd::weights(&g).as_flattened().iter().enumerate() {
+                        into[i * matrix + at] = *u as f32;
+                    }
+                }
+                at += 1;
             }
         }
-    }
-    for matrix in matrices.chunks_exact(channels * out) {
-        panels(into, out, nb, rows(channels, 1, LANES), |o, c, _| matrix[o * channels + c]);
     }
 }
 

@@ -2,15 +2,17 @@
 
 use super::super::network::{Activation, Conv, Graph, Linear, Op, Value};
 use super::super::weights::WeightSource;
-use super::arena::{self, Slot};
+use super::arena;
 use super::buffer::Buffer;
 use super::fold::Folded;
+use super::group::{self, Group, Lifetimes};
+use super::inverted::InvertedLayer;
 use super::isa::{self, Kernels};
-use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer, WinogradLayer, blocks};
+use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer, WinogradLayer};
 use super::pack;
 use super::simd::{Isa, LANES};
 use crate::{Error, ErrorKind, Result, Stage};
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 /// How a [`Plan`] is built.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +97,11 @@ impl Plan {
         self.kernels.isa
     }
 
+    /// The most pictures that go through a layer together.
+    pub fn micro_batch(&self) -> usize {
+        self.micro_batch
+    }
+
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
         self.weights.as_slice().len() * size_of::<f32>()
@@ -130,18 +137,15 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn build(mut self) -> Result<Plan> {
         let nodes = self.graph.nodes();
-        // Step 0 packs the input where a layer needs it blocked; node i runs in step i + 1.
         let blocked_input = nodes.is_empty()
             || nodes.iter().any(|n| match &n.op {
                 Op::Conv(c) => c.residual == Some(Value::Input) || n.input == Value::Input && c.groups != 1,
                 _ => n.input == Value::Input,
             });
-        let (slots, slot_of) = self.lifetimes(blocked_input);
-        let (offsets, arena) = arena::place(&slots);
-        let place = |v: Value| match v {
-            Value::Input => Place::Arena(offsets[slot_of[0]]),
-            Value::Node(i) => Place::Arena(offsets[slot_of[i + 1]]),
-        };
+        let groups = group::groups(self.graph);
+        let lifetimes = Lifetimes::new(self.graph, &groups, blocked_input);
+        let (offsets, arena) = arena::place(&lifetimes.slots);
+        let place = |v: Value| Place::Arena(offsets[lifetimes.slot(v)]);
         let mut layers = Vec::new();
         if blocked_input {
             layers.push(Layer {
@@ -155,16 +159,17 @@ impl Builder<'_> {
                 operations: 0,
             });
         }
-        for (i, node) in nodes.iter().enumerate() {
-            let (from, to) = (self.shape(node.input), self.shape(Value::Node(i)));
-            let planar = node.input == Value::Input && matches!(&node.op, Op::Conv(c) if c.groups == 1);
-            let Some((name, kind, operations)) = self.kind(i, &node.op, from, to, planar)? else { continue };
-            let residual = match &node.op {
+        for group in groups {
+            let (first, last) = (&nodes[group.start], &nodes[group.end - 1]);
+            let planar = first.input == Value::Input && matches!(&first.op, Op::Conv(c) if c.groups == 1);
+            let (from, to) = (self.shape(first.input), self.shape(Value::Node(group.end - 1)));
+            let Some((name, kind, operations)) = self.step(group.clone(), planar)? else { continue };
+            let residual = match &last.op {
                 Op::Conv(c) => c.residual.map(place),
                 _ => None,
             };
-            let input = if planar { Place::Input } else { place(node.input) };
-            let output = place(Value::Node(i));
+            let input = if planar { Place::Input } else { place(first.input) };
+            let output = place(Value::Node(group.end - 1));
             layers.push(Layer { name, kind, input, residual, output, from, to, operations });
         }
         let last = match nodes.len() {
@@ -189,79 +194,65 @@ impl Builder<'_> {
         self.graph.shape(value).unwrap_or_default()
     }
 
-    /// A slot per value that needs one, and which slot each value (0: the input) uses.
-    fn lifetimes(&self, blocked_input: bool) -> (Vec<Slot>, Vec<usize>) {
-        let nodes = self.graph.nodes();
-        let index = |v: Value| match v {
-            Value::Input => 0,
-            Value::Node(i) => i + 1,
-        };
-        let mut last_use: Vec<usize> = (0..=nodes.len()).collect();
-        for (i, node) in nodes.iter().enumerate() {
-            last_use[index(node.input)] = i + 1;
-            if let Op::Conv(Conv { residual: Some(r), .. }) = &node.op {
-                last_use[index(*r)] = i + 1;
-            }
+    /// Name, kind and operations per picture of a step; `None` if it changes nothing.
+    fn step(&mut self, group: Group, planar: bool) -> Result<Option<(String, Kind, u64)>> {
+        let nodes = &self.graph.nodes()[group.clone()];
+        let operations = group.clone().map(|i| self.operations(i)).sum();
+        if nodes.len() > 1 {
+            return self.inverted(group).map(|(name, kind)| Some((name, kind, operations)));
         }
-        last_use[nodes.len()] = nodes.len() + 1;
-        let size = |v: Value| {
-            let [c, h, w] = self.shape(v);
-            blocks(c) * LANES * h * w
-        };
-        let input = if blocked_input { size(Value::Input) } else { 0 };
-        let mut slots = vec![Slot { size: input, first: 0, last: last_use[0] }];
-        let mut slot_of = vec![0];
-        for (i, node) in nodes.iter().enumerate() {
-            let step = i + 1;
-            // A sum replaces its residual where nothing reads that any more; operations that
-            // change nothing keep their input's memory.
-            let shared = match &node.op {
-                Op::Conv(Conv { residual: Some(r), .. })
-                    if slots[slot_of[index(*r)]].last == step
-                        && slot_of[index(*r)] != slot_of[index(node.input)] =>
-                {
-                    Some(slot_of[index(*r)])
-                }
-                op if is_identity(op, self.shape(node.input)) => Some(slot_of[index(node.input)]),
-                _ => None,
-            };
-            let slot = match shared {
-                Some(slot) => slot,
-                None => {
-                    slots.push(Slot { size: size(Value::Node(i)), first: step, last: step });
-                    slots.len() - 1
-                }
-            };
-            slots[slot].last = slots[slot].last.max(last_use[step]);
-            slot_of.push(slot);
-        }
-        (slots, slot_of)
-    }
-
-    /// Name, kind and operations per picture of a node; `None` if it changes nothing.
-    fn kind(
-        &mut self,
-        index: usize,
-        op: &Op,
-        from: [usize; 3],
-        to: [usize; 3],
-        planar: bool,
-    ) -> Result<Option<(String, Kind, u64)>> {
-        if is_identity(op, from) {
+        let (op, from) = (&nodes[0].op, self.shape(nodes[0].input));
+        if group::is_identity(op, from) {
             return Ok(None);
         }
-        let pixels = (to[1] * to[2]) as u64;
-        Ok(Some(match op {
+        let index = group.start;
+        let (name, kind) = match op {
+            Op::Conv(c) => (c.name.clone(), self.conv(c, from, self.shape(Value::Node(index)), planar)?),
+            Op::Linear(l) => (l.name.clone(), self.linear(l)?),
+            Op::MaxPool(p) => (format!("max_pool.{index}"), Kind::MaxPool(*p)),
+            Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => (format!("avg_pool.{index}"), Kind::AvgPool),
+            Op::Flatten(order) => (format!("flatten.{index}"), Kind::Flatten(*order)),
+        };
+        Ok(Some((name, kind, operations)))
+    }
+
+    /// Multiplications and additions of a node.
+    fn operations(&self, index: usize) -> u64 {
+        let [_, h, w] = self.shape(Value::Node(index));
+        2 * match &self.graph.nodes()[index].op {
             Op::Conv(c) => {
-                let per_output = (c.channels_in / c.groups * c.kernel[0] * c.kernel[1]) as u64;
-                let operations = 2 * per_output * c.channels_out as u64 * pixels;
-                (c.name.clone(), self.conv(c, from, to, planar)?, operations)
+                (c.channels_in / c.groups * c.kernel[0] * c.kernel[1] * c.channels_out * h * w) as u64
             }
-            Op::Linear(l) => (l.name.clone(), self.linear(l)?, 2 * (l.features_in * l.features_out) as u64),
-            Op::MaxPool(p) => (format!("max_pool.{index}"), Kind::MaxPool(*p), 0),
-            Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => (format!("avg_pool.{index}"), Kind::AvgPool, 0),
-            Op::Flatten(order) => (format!("flatten.{index}"), Kind::Flatten(*order), 0),
-        }))
+            Op::Linear(l) => (l.features_in * l.features_out) as u64,
+            _ => 0,
+        }
+    }
+
+    /// Expansion (if there is one), depthwise convolution and projection as one step.
+    fn inverted(&mut self, group: Group) -> Result<(String, Kind)> {
+        let mut convs = Vec::new();
+        for i in group.clone() {
+            let node = &self.graph.nodes()[i];
+            if let Op::Conv(c) = &node.op {
+                convs.push((c, self.conv(c, self.shape(node.input), self.shape(Value::Node(i)), false)?));
+            }
+        }
+        let name = String::from(convs[0].0.name.as_str());
+        let from = self.shape(self.graph.nodes()[group.end - 2].input);
+        let to = self.shape(Value::Node(group.end - 2));
+        let mut kinds = convs.into_iter().rev().map(|(_, kind)| kind);
+        let layer = match (kinds.next(), kinds.next(), kinds.next()) {
+            (Some(Kind::Product(project)), Some(Kind::Depthwise(depthwise)), expand) => {
+                let expand = match expand {
+                    Some(Kind::Product(expand)) => Some(expand),
+                    _ => None,
+                };
+                InvertedLayer::new(expand, depthwise, project, from, to)
+            }
+            _ => return Err(unsupported(format!("{name}: not an inverted residual"))),
+        };
+        self.scratch = self.scratch.max(layer.scratch());
+        Ok((name, Kind::Inverted(layer)))
     }
 
     fn conv(&mut self, c: &Conv, from: [usize; 3], to: [usize; 3], planar: bool) -> Result<Kind> {
@@ -282,7 +273,7 @@ impl Builder<'_> {
             pack::depthwise(&mut self.packed, &folded, c.channels_in, taps);
             return Ok(Kind::Depthwise(layer));
         }
-        if !planar && c.kernel == [1, 1] && c.stride == [1, 1] && c.padding == Default::default() {
+        if !planar && group::is_pointwise(&Op::Conv(c.clone())) {
             pack::product(&mut self.packed, &folded, sizes, 1, LANES, nb);
             return Ok(Kind::Product(ProductLayer { weights, bias, bounds, sizes }));
         }
@@ -308,15 +299,6 @@ impl Builder<'_> {
         let sizes = [l.features_in, l.features_out];
         pack::product(&mut self.packed, &folded, sizes, 1, LANES, self.kernels.nb);
         Ok(Kind::Product(ProductLayer { weights, bias, bounds: bounds(l.activation), sizes }))
-    }
-}
-
-/// Whether an operation leaves blocked data as it is.
-fn is_identity(op: &Op, [_, h, w]: [usize; 3]) -> bool {
-    match op {
-        Op::AdaptiveAvgPool(size) => *size == [h, w],
-        Op::GlobalAvgPool | Op::Flatten(_) => h * w == 1,
-        Op::Conv(_) | Op::MaxPool(_) | Op::Linear(_) => false,
     }
 }
 

@@ -61,24 +61,39 @@ pub(super) type InputFn = unsafe fn(&Input);
 /// Transforms output tiles.
 pub(super) type OutputFn = unsafe fn(&Output);
 
+/// `G`: rows (1, p, p²) / ∏(p − other points), for ∞ the last.
+const WEIGHT_MATRIX: [[f64; 3]; POINTS] = {
+    let (a, b) = (core::f64::consts::FRAC_1_SQRT_2, core::f64::consts::SQRT_2);
+    let points = [0.0, a, -a, b, -b];
+    let mut g = [[0.0, 0.0, 1.0]; POINTS];
+    let mut i = 0;
+    while i < points.len() {
+        let (p, mut rest) = (points[i], 1.0);
+        let mut j = 0;
+        while j < points.len() {
+            if j != i {
+                rest *= p - points[j];
+            }
+            j += 1;
+        }
+        g[i] = [1.0 / rest, p / rest, p * p / rest];
+        i += 1;
+    }
+    g
+};
+
 /// `G g Gᵀ` of one 3 × 3 kernel.
 pub(super) fn weights(g: &[[f64; 3]; 3]) -> [[f64; POINTS]; POINTS] {
-    let (a, b) = (core::f64::consts::FRAC_1_SQRT_2, core::f64::consts::SQRT_2);
-    // Rows (1, p, p²) / ∏(p − other points).
-    let rows = [0.0, a, -a, b, -b].map(|p: f64| {
-        let rest: f64 = [0.0, a, -a, b, -b].iter().filter(|q| **q != p).map(|q| p - q).product();
-        [1.0 / rest, p / rest, p * p / rest]
-    });
-    let g_mat = [rows[0], rows[1], rows[2], rows[3], rows[4], [0.0, 0.0, 1.0]];
+    let g_mat = &WEIGHT_MATRIX;
     let mut half = [[0.0; 3]; POINTS];
-    for (half, row) in half.iter_mut().zip(&g_mat) {
+    for (half, row) in half.iter_mut().zip(g_mat) {
         for (x, half) in half.iter_mut().enumerate() {
             *half = (0..3).map(|k| row[k] * g[k][x]).sum();
         }
     }
     let mut out = [[0.0; POINTS]; POINTS];
     for (out, half) in out.iter_mut().zip(&half) {
-        for (out, row) in out.iter_mut().zip(&g_mat) {
+        for (out, row) in out.iter_mut().zip(g_mat) {
             *out = (0..3).map(|k| half[k] * row[k]).sum();
         }
     }

@@ -51,6 +51,11 @@ pub(super) unsafe trait Simd: Copy {
     /// # Safety
     /// `p` is valid for writing 16 floats.
     unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Brings the cache line at `p` into the second-level cache; any address is allowed.
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        let _ = p;
+    }
 }
 
 /// An instruction set the kernels are built for.

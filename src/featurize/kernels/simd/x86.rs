@@ -88,6 +88,11 @@ unsafe impl Simd for Avx2 {
             _mm256_storeu_ps(p.add(8), v[1]);
         }
     }
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: a prefetch never faults; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
 }
 
 // SAFETY: constructing the type is unsafe and demands the instructions.
@@ -142,5 +147,10 @@ unsafe impl Simd for Avx512 {
     unsafe fn store(self, p: *mut f32, v: Self::V) {
         // SAFETY: the caller's pointer is valid for 16 floats; the value proves AVX-512F.
         unsafe { _mm512_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: a prefetch never faults; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
 }

@@ -1,0 +1,131 @@
+//! Expansion, depthwise convolution and projection strip by strip: the expanded channels, six times
+//! the block's input, never leave the second-level cache.
+
+use super::exec::{Run, Strip};
+use super::gemm::{Pixels, offset};
+use super::layer::{DepthwiseLayer, Layer, NEAR, ProductLayer, blocks};
+use super::simd::LANES;
+use core::ptr;
+
+/// An inverted residual.
+#[derive(Clone)]
+pub(super) struct InvertedLayer {
+    expand: Option<ProductLayer>,
+    depthwise: DepthwiseLayer,
+    project: ProductLayer,
+    /// `[c, h, w]` into the depthwise convolution.
+    from: [usize; 3],
+    /// `[c, h, w]` out of it.
+    to: [usize; 3],
+    /// Output rows per strip.
+    strip: usize,
+}
+
+impl InvertedLayer {
+    pub(super) fn new(
+        expand: Option<ProductLayer>,
+        depthwise: DepthwiseLayer,
+        project: ProductLayer,
+        from: [usize; 3],
+        to: [usize; 3],
+    ) -> Self {
+        let mut layer = Self { expand, depthwise, project, from, to, strip: 1 };
+        let one = layer.scratch();
+        let more = Self { strip: 2, ..layer.clone() }.scratch() - one;
+        layer.strip = (NEAR.saturating_sub(one) / more.max(1) + 1).min(to[1]);
+        // Strips of equal height.
+        layer.strip = to[1].div_ceil(to[1].div_ceil(layer.strip));
+        layer
+    }
+
+    /// Input rows of a strip.
+    fn rows(&self) -> usize {
+        ((self.strip - 1) * self.depthwise.stride[0] + self.depthwise.kernel[0]).min(self.from[1])
+    }
+
+    /// Floats of expanded channels in a strip.
+    fn expanded(&self) -> usize {
+        match self.expand {
+            Some(_) => blocks(self.from[0]) * self.rows() * self.from[2] * LANES,
+            None => 0,
+        }
+    }
+
+    /// A row of zeros, the expanded strip, the strip after the depthwise convolution.
+    pub(super) fn scratch(&self) -> usize {
+        self.from[2] * LANES + self.expanded() + blocks(self.to[0]) * self.strip * self.to[2] * LANES
+    }
+}
+
+impl Run<'_> {
+    /// # Safety
+    /// As every method of [`Run`]: the plan placed `layer`'s values in this run's memory.
+    pub(super) unsafe fn inverted(&self, layer: &Layer, v: &InvertedLayer) {
+        let [channels, h, w] = v.from;
+        let [_, oh, ow] = v.to;
+        let (stride, kh) = (v.depthwise.stride[0], v.depthwise.kernel[0]);
+        let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
+        let (in_plane, out_plane) = (h * w * LANES, oh * ow * LANES);
+        let (wide, deep) = (v.rows() * w * LANES, v.strip * ow * LANES);
+        let zeros = self.scratch;
+        // SAFETY: scratch holds zeros, `wide` floats per expanded block and `deep` per block after
+        // the depthwise convolution. Rows of input and output are those of picture `i`.
+        unsafe {
+            ptr::write_bytes(zeros, 0, w * LANES);
+            let expanded = zeros.add(w * LANES);
+            let deepened = expanded.add(v.expanded());
+            for i in 0..self.n {
+                // Expanded rows `first..end` are in scratch.
+                let (mut first, mut end) = (0, 0);
+                for y in (0..oh).step_by(v.strip) {
+                    let rows = v.strip.min(oh - y);
+                    let top = (y * stride).saturating_sub(v.depthwise.padding.top).min(h);
+                    let bottom =
+                        ((y + rows - 1) * stride + kh).saturating_sub(v.depthwise.padding.top).clamp(top, h);
+                    if let Some(expand) = &v.expand {
+                        // Rows the strips share move up; the others are computed.
+                        let from = end.clamp(top, bottom);
+                        if from > top {
+                            for b in 0..blocks(channels) {
+                                let plane = expanded.add(b * wide);
+                                ptr::copy(
+                                    plane.add((top - first) * w * LANES),
+                                    plane,
+                                    (from - top) * w * LANES,
+                                );
+                            }
+                        }
+                        let product = self.pointwise(expand, self.n * in_plane);
+                        product.run(
+                            a.add(i * in_plane + from * w * LANES),
+                            expanded.add((from - top) * w * LANES),
+                            ptr::null(),
+                            Pixels::run((bottom - from) * w, wide),
+                        );
+                        (first, end) = (top, bottom);
+                    }
+                    for b in 0..blocks(channels) {
+                        let (src, first) = match v.expand {
+                            Some(_) => (expanded.add(b * wide).cast_const(), top),
+                            None => (a.add((b * self.n + i) * in_plane), 0),
+                        };
+                        let strip = Strip {
+                            src,
+                            first,
+                            size: [h, w],
+                            dst: deepened.add(b * deep),
+                            rows: y..y + rows,
+                            width: ow,
+                            zeros,
+                        };
+                        self.depthwise_strip(&v.depthwise, b, strip);
+                    }
+                    let at = i * out_plane + y * ow * LANES;
+                    let product = self.pointwise(&v.project, deep);
+                    let px = Pixels::run(rows * ow, self.n * out_plane);
+                    product.run(deepened, c.add(at), offset(r, at), px);
+                }
+            }
+        }
+    }
+}
