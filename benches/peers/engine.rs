@@ -1,0 +1,101 @@
+//! This crate's side of `benches/peers/run.py`: runs a network as often as it is asked on standard
+//! input, so that the script can alternate between engines.
+//!
+//! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS`: writes the features once,
+//! then answers each line with the seconds one run over all pictures took.
+
+use fruitcore::featurize::kernels::{Plan, PlanOptions, Workspace};
+use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
+use fruitcore::featurize::weights::WeightSource;
+use fruitcore::{Error, ErrorKind, Stage};
+use safetensors::SafeTensors;
+use std::{borrow::Cow, env, error, fs, io, io::Write, thread, time::Instant};
+
+struct File<'a>(SafeTensors<'a>);
+
+impl WeightSource for File<'_> {
+    fn names(&self) -> Vec<String> {
+        self.0.names().into_iter().map(String::from).collect()
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> fruitcore::Result<Cow<'_, [f32]>> {
+        let fail = |kind, message: String| Error::new(kind, Stage::Weights, message).at(name);
+        let tensor = self.0.tensor(name).map_err(|e| fail(ErrorKind::NotFound, e.to_string()))?;
+        if tensor.shape() != shape {
+            let message = format!("expected {shape:?}, found {:?}", tensor.shape());
+            return Err(fail(ErrorKind::Shape, message));
+        }
+        Ok(Cow::Owned(floats(tensor.data())))
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// Each thread takes an equal share of the pictures.
+fn run(
+    plan: &Plan,
+    workspaces: &mut [Workspace],
+    input: &[f32],
+    features: &mut [f32],
+) -> fruitcore::Result<()> {
+    let picture: usize = plan.input_shape().iter().product();
+    let n = input.len() / picture;
+    let share = n.div_ceil(workspaces.len());
+    let mut work: Vec<_> = workspaces
+        .iter_mut()
+        .zip(input.chunks(share * picture))
+        .zip(features.chunks_mut(share * plan.feature_len()))
+        .collect();
+    let last = work.pop();
+    thread::scope(|scope| {
+        let others: Vec<_> = work
+            .into_iter()
+            .map(|((workspace, input), features)| scope.spawn(move || plan.run(workspace, input, features)))
+            .collect();
+        if let Some(((workspace, input), features)) = last {
+            plan.run(workspace, input, features)?;
+        }
+        others.into_iter().try_for_each(|t| t.join().expect("no panic"))
+    })
+}
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let [network, weights, input, features, threads] = &args[..] else {
+        return Err("usage: peer_engine NETWORK WEIGHTS INPUT FEATURES THREADS".into());
+    };
+    let kind: NetworkKind = network.parse()?;
+    let start = Instant::now();
+    let bytes = fs::read(weights)?;
+    let plan = Plan::new(
+        &NetworkSpec::new(kind).graph()?,
+        &File(SafeTensors::deserialize(&bytes)?),
+        &PlanOptions::default(),
+    )?;
+    drop(bytes);
+    let threads: usize = threads.parse()?;
+    let mut workspaces = (0..threads.max(1)).map(|_| plan.workspace()).collect::<Result<Vec<_>, _>>()?;
+    let input = floats(&fs::read(input)?);
+    let n = input.len() / plan.input_shape().iter().product::<usize>();
+    let mut out = vec![0.0; n * plan.feature_len()];
+    eprintln!(
+        "{network}: {}, loaded in {:.2} s, weights {} MB, workspace {} MB a thread",
+        plan.isa().name(),
+        start.elapsed().as_secs_f64(),
+        plan.weight_bytes() >> 20,
+        plan.workspace_bytes() >> 20,
+    );
+    run(&plan, &mut workspaces, &input, &mut out)?;
+    fs::write(features, out.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
+    println!("ready");
+    for line in io::stdin().lines() {
+        line?;
+        let start = Instant::now();
+        run(&plan, &mut workspaces, &input, &mut out)?;
+        println!("{:.6}", start.elapsed().as_secs_f64());
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
