@@ -18,9 +18,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 ///
 /// Weights are read, checked and converted once, when it is built: BatchNorm is folded into the
 /// convolutions (in f64, rounded once). One featurizer serves many threads. On the CPU each call runs
-/// on its caller's thread, with feature `rayon` a call with more pictures than a plan's
-/// [micro-batch](PlanOptions::micro_batch) on rayon's; memory is kept for as many calls as were ever
-/// under way at once.
+/// on its caller's thread, so that a program with a thread per core needs no others; `parallel` (feature
+/// `rayon`) splits single calls. Memory is kept for as many calls as were ever under way at once.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -41,6 +40,7 @@ pub struct NetworkFeaturizer {
     feature_len: usize,
     device: Device,
     executor: Executor,
+    parallel: bool,
 }
 
 /// What computes the features.
@@ -77,7 +77,7 @@ impl NetworkFeaturizer {
     pub fn with_burn_operations(graph: &Graph, source: &dyn WeightSource, device: &Device) -> Result<Self> {
         let executor = Executor::Burn(BurnNet::new(graph, &Checked(source), device)?);
         let (input, feature_len) = (graph.input_shape(), graph.feature_len());
-        Ok(Self { input, feature_len, device: device.clone(), executor })
+        Ok(Self { input, feature_len, device: device.clone(), executor, parallel: false })
     }
 
     /// A plan built with options of one's own; batches from any device are brought to the CPU and
@@ -88,7 +88,17 @@ impl NetworkFeaturizer {
             feature_len: plan.feature_len(),
             device: device.clone(),
             executor: Executor::Plan(Box::new(Shared::new(plan))),
+            parallel: false,
         }
+    }
+
+    /// Splits the pictures of one call among rayon's threads (on the CPU; elsewhere the device does).
+    ///
+    /// For programs that call from one thread; with a thread per core calling, leave it off.
+    #[cfg(feature = "rayon")]
+    #[must_use]
+    pub fn parallel(self) -> Self {
+        Self { parallel: true, ..self }
     }
 
     /// The plan it runs; `None` where it runs Burn's operations.
@@ -132,7 +142,7 @@ impl Featurizer for NetworkFeaturizer {
             Executor::Burn(net) if batch.device() == self.device => net.forward(batch),
             Executor::Burn(net) => net.forward(batch.to_device(&self.device)),
             Executor::Plan(shared) => {
-                let features = run(shared, batch, n * self.feature_len)?;
+                let features = run(shared, batch, n * self.feature_len, self.parallel)?;
                 let data = TensorData::new(features, [n, self.feature_len]);
                 Ok(Tensor::from_data(data, &self.device))
             }
@@ -141,7 +151,7 @@ impl Featurizer for NetworkFeaturizer {
 }
 
 /// Runs a plan on a batch; on a CPU device the batch's memory is read in place.
-fn run(shared: &Shared, batch: Tensor<4>, len: usize) -> Result<Vec<f32>> {
+fn run(shared: &Shared, batch: Tensor<4>, len: usize, parallel: bool) -> Result<Vec<f32>> {
     let unreadable = |why: String| {
         let message = format!("the batch can't be read on the CPU ({why}); move it to a CPU device first");
         Error::new(ErrorKind::Unsupported, Stage::Featurize, message)
@@ -149,8 +159,9 @@ fn run(shared: &Shared, batch: Tensor<4>, len: usize) -> Result<Vec<f32>> {
     let data = batch.try_into_data().map_err(|e| unreadable(format!("{e}")))?;
     let pictures = data.as_slice::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
     let mut features = vec![0.0; len];
+    let _ = parallel;
     #[cfg(feature = "rayon")]
-    {
+    if parallel {
         use rayon::prelude::*;
         let plan = shared.plan();
         let picture: usize = plan.input_shape().iter().product();
