@@ -77,6 +77,17 @@ pub(super) fn store(error: object_store::Error, service: Service) -> Error {
             ErrorKind::PermissionDenied,
             format!("the credentials are missing or not valid; {}", credentials(service)),
         )
+    } else if has("AccessDenied") || has("403 Forbidden") {
+        // Listings hide the status in a generic error.
+        let advice = credentials(service);
+        (
+            ErrorKind::PermissionDenied,
+            format!("access denied: these credentials may not list or read here; {advice}"),
+        )
+    } else if has("401 Unauthorized") {
+        (ErrorKind::PermissionDenied, format!("the store asks for credentials; {}", credentials(service)))
+    } else if has("404 Not Found") {
+        (ErrorKind::NotFound, String::from("does not exist; check the bucket and path"))
     } else {
         match &error {
             object_store::Error::NotFound { .. } => {
