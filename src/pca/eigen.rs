@@ -47,7 +47,8 @@ pub(crate) fn par() -> Par {
 /// Leading eigenpairs of the `d × d` matrix whose lower triangle is in `a`, column after column.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] if no algorithm converges, which no finite matrix is known to cause.
+/// [`ErrorKind::NonFinite`] if values overflow, [`ErrorKind::Unsupported`] if no algorithm converges,
+/// which no finite matrix is known to cause.
 pub(crate) fn leading(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
     if d < 2 || a.len() != d * d {
         return Ok(Leading { values: a, vectors: vec![1.0; d] });
@@ -67,6 +68,10 @@ pub(crate) fn leading(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leadi
     let reduced = MatRef::from_column_major_slice(&a, d, d);
     let diagonal: Vec<f64> = (0..d).map(|i| reduced[(i, i)]).collect();
     let off: Vec<f64> = (1..d).map(|i| reduced[(i, i - 1)]).collect();
+    if diagonal.iter().chain(&off).any(|v| !v.is_finite()) {
+        let m = "the covariance leaves the range of f64; check the features for extreme values";
+        return Err(Error::new(ErrorKind::NonFinite, Stage::Pca, m));
+    }
 
     let t = Tridiagonal::new(diagonal, off);
     // Beyond an eighth of them, reorthogonalisation costs more than divide and conquer.
@@ -206,6 +211,14 @@ mod tests {
         run((0..D).map(|i| i as f64).collect(), Wanted::Count(D), D);
         run(vec![4.0, 1.0], Wanted::Count(2), 2);
         run(vec![4.0], Wanted::Count(1), 1);
+    }
+
+    #[test]
+    fn overflow_is_an_error() {
+        for bad in [f64::MAX, f64::INFINITY, f64::NAN] {
+            let e = leading(vec![bad; D * D], D, Wanted::Count(1)).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::NonFinite);
+        }
     }
 
     #[test]
