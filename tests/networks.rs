@@ -1,6 +1,9 @@
 //! The networks' definitions: parameters, feature lengths, sizes, and what doesn't exist.
 use fruitcore::ErrorKind;
-use fruitcore::featurize::network::{Graph, NetworkKind, NetworkSpec, Op, Tap, Variant};
+use fruitcore::featurize::network::{
+    Activation, Conv, FlattenOrder, Graph, Linear, NetworkKind, NetworkSpec, Op, Padding, Pool, Tap, Value,
+    Variant,
+};
 
 fn graph(spec: NetworkSpec) -> Graph {
     spec.graph().unwrap_or_else(|e| panic!("{spec}: {e}"))
@@ -124,4 +127,65 @@ fn names_round_trip() {
         r#"{"kind":"mobilenet-v2","variant":"keras","tap":"pooled","width":0.35,"input":[97,160]}"#
     );
     assert_eq!(serde_json::from_str::<NetworkSpec>(&json).unwrap(), spec);
+}
+
+/// Graphs of one's own: whatever doesn't fit is refused where it is pushed.
+#[test]
+fn misfits_are_refused() {
+    let conv = |f: fn(&mut Conv)| {
+        let mut c = Conv {
+            name: "conv".into(),
+            channels_in: 4,
+            channels_out: 6,
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: Padding::all(1),
+            groups: 2,
+            bias: false,
+            norm: None,
+            residual: None,
+            activation: Activation::None,
+        };
+        f(&mut c);
+        Op::Conv(c)
+    };
+    let pool = |kernel, stride, pad| {
+        Op::MaxPool(Pool { kernel, stride, padding: Padding { top: pad, ..Padding::default() } })
+    };
+    let fc = |features_in, features_out| {
+        Op::Linear(Linear { name: "fc".into(), features_in, features_out, activation: Activation::None })
+    };
+    assert!(Graph::new([4, 8, 8]).push(Value::Input, conv(|_| ())).is_ok());
+    for op in [
+        conv(|c| c.channels_in = 3),
+        conv(|c| c.channels_out = 0),
+        conv(|c| c.channels_out = 5),
+        conv(|c| c.groups = 0),
+        conv(|c| c.groups = 3),
+        conv(|c| c.kernel = [0, 3]),
+        conv(|c| c.kernel = [3, 11]),
+        conv(|c| c.stride = [0, 1]),
+        conv(|c| c.padding.left = usize::MAX),
+        conv(|c| c.residual = Some(Value::Input)),
+        conv(|c| c.residual = Some(Value::Node(0))),
+        pool([2, 2], [2, 2], 2),
+        pool([9, 1], [1, 1], 0),
+        pool([2, 2], [0, 2], 0),
+        Op::AdaptiveAvgPool([0, 7]),
+        Op::AdaptiveAvgPool([usize::MAX, 7]),
+        fc(256, 10),
+    ] {
+        let e = Graph::new([4, 8, 8]).push(Value::Input, op.clone()).expect_err(&format!("{op:?}"));
+        assert_eq!(e.kind(), ErrorKind::Shape, "{op:?}: {e}");
+    }
+    let flat = || Op::Flatten(FlattenOrder::Chw);
+    assert!(Graph::new([4, 8, 8]).push(Value::Node(0), flat()).is_err());
+    assert!(Graph::new([0, 8, 8]).push(Value::Input, Op::GlobalAvgPool).is_err());
+    assert!(Graph::new([3, 8, 0]).push(Value::Input, Op::GlobalAvgPool).is_err());
+    assert!(Graph::new([3, 0, 8]).push(Value::Input, flat()).is_err());
+    assert!(Graph::new([usize::MAX, 8, 8]).push(Value::Input, flat()).is_err());
+    let mut graph = Graph::new([4, 8, 8]);
+    let x = graph.push(Value::Input, flat()).unwrap();
+    assert!(graph.push(x, fc(256, 0)).is_err());
+    assert!(graph.push(x, fc(256, 10)).is_ok());
 }

@@ -78,7 +78,7 @@ pub struct Conv {
     pub activation: Activation,
 }
 
-/// Max pooling window.
+/// Max pooling window; its padding is smaller than the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {
     /// Window height and width.
@@ -156,9 +156,15 @@ impl Graph {
     /// Appends a node and returns its output.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if the operation doesn't fit its input.
+    /// [`ErrorKind::Shape`] if the operation doesn't fit its input, or its output would be empty or
+    /// beyond what can be addressed.
     pub fn push(&mut self, input: Value, op: Op) -> Result<Value> {
         let shape = self.infer(input, &op)?;
+        let size = shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
+        if size.is_none_or(|n| n == 0 || n > isize::MAX as usize / size_of::<f32>()) {
+            let message = format!("node {} would give a picture of {shape:?}", self.nodes.len());
+            return Err(Error::new(ErrorKind::Shape, Stage::Featurize, message));
+        }
         self.nodes.push(Node { input, op });
         self.shapes.push(shape);
         Ok(Value::Node(self.nodes.len() - 1))
@@ -220,6 +226,9 @@ impl Graph {
         let Some([c, h, w]) = self.shape(input) else {
             return bad(format!("node {} uses {input:?}, which does not exist yet", self.nodes.len()));
         };
+        if c == 0 || h == 0 || w == 0 {
+            return bad(format!("an empty picture of [{c}, {h}, {w}]"));
+        }
         match op {
             Op::Conv(conv) => {
                 if conv.channels_in != c
@@ -243,13 +252,19 @@ impl Graph {
                     _ => Ok(out),
                 }
             }
+            Op::MaxPool(p)
+                if p.padding.top.max(p.padding.bottom) >= p.kernel[0]
+                    || p.padding.left.max(p.padding.right) >= p.kernel[1] =>
+            {
+                bad(format!("pooling window of {:?} fits into its padding; pad less", p.kernel))
+            }
             Op::MaxPool(p) => match window([h, w], p.kernel, p.stride, p.padding) {
                 Some((oh, ow)) => Ok([c, oh, ow]),
                 None => bad(format!("pooling window does not fit {h}x{w}; use a larger input")),
             },
             Op::AdaptiveAvgPool([oh, ow]) => Ok([c, *oh, *ow]),
             Op::GlobalAvgPool => Ok([c, 1, 1]),
-            Op::Flatten(_) => Ok([c * h * w, 1, 1]),
+            Op::Flatten(_) => Ok([c.saturating_mul(h).saturating_mul(w), 1, 1]),
             Op::Linear(l) if [l.features_in, 1, 1] == [c, h, w] => Ok([l.features_out, 1, 1]),
             Op::Linear(l) => {
                 bad(format!("{}: expects {} features, found [{c}, {h}, {w}]", l.name, l.features_in))
@@ -271,7 +286,7 @@ fn window(
         _ => n.checked_sub(k).map(|r| r / s + 1),
     };
     Some((
-        one(h + pad.top + pad.bottom, kernel[0], stride[0])?,
-        one(w + pad.left + pad.right, kernel[1], stride[1])?,
+        one(h.checked_add(pad.top)?.checked_add(pad.bottom)?, kernel[0], stride[0])?,
+        one(w.checked_add(pad.left)?.checked_add(pad.right)?, kernel[1], stride[1])?,
     ))
 }
