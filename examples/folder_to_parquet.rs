@@ -33,7 +33,7 @@ fn main() -> Result<()> {
     let input = match arguments.next() {
         Some(input) => input,
         None => {
-            Fruits::new(7).write(&scratch.join("pictures"), 6)?;
+            Fruits::new(7).write(&scratch.join("pictures"), 0..6)?;
             own("pictures")
         }
     };

@@ -26,7 +26,7 @@ use std::sync::Arc;
 fn main() -> Result<()> {
     let scratch = std::env::temp_dir().join(format!("fruitcore-merge-{}", std::process::id()));
     let place = |name: &str| scratch.join(name).to_string_lossy().into_owned();
-    Fruits::new(7).write(&scratch.join("pictures"), 8)?;
+    Fruits::new(7).write(&scratch.join("pictures"), 0..8)?;
 
     let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(64, 64).graph()?;
     let device = Device::default();
