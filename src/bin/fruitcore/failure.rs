@@ -27,7 +27,6 @@ impl Failure {
         Self { error, code: Self::STRICT }
     }
 
-
     /// Prints the error and gives the exit status.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("{}", self.text());

@@ -82,7 +82,11 @@ impl Setup {
         let device = device(args.device)?;
         let kind = args.network.unwrap_or(NetworkKind::MobileNetV2);
         let given = Given::new(weights, kind, args.variant.unwrap_or(Variant::Torchvision), quiet)?;
-        let found = given.describe();
+        let mut found = given.describe();
+        if args.network.is_some_and(|asked| found.network.is_some_and(|network| network != asked)) {
+            // Nothing of another network's checkpoint fits; loading will say so.
+            found = Found::default();
+        }
         let spec = NetworkSpec::new(args.network.or(found.network).unwrap_or(kind))
             .variant(args.variant.or(found.variant).unwrap_or(Variant::Torchvision))
             .width(args.width.or(found.width).unwrap_or(1.0));

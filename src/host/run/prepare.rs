@@ -35,7 +35,9 @@ pub(super) fn prepare(
         }
         theirs.check_config(&config, &store.describe())?;
     }
-    if let Some(mut manifest) = Manifest::read(store, &name)? {
+    // Where nothing was finished (an input without pictures, say) nothing stands in the way.
+    let mine = Manifest::read(store, &name)?.filter(|m| m.merged || !m.parts.is_empty());
+    if let Some(mut manifest) = mine {
         if manifest.merged {
             let m = "the output holds the merge of several shards; choose another --output, or --overwrite";
             return Err(Error::new(ErrorKind::Mismatch, Stage::Run, m).at(store.describe()));
