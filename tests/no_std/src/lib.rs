@@ -13,9 +13,10 @@ use fruitcore::{
     featurize::{
         NetworkFeaturizer,
         network::{NetworkKind, NetworkSpec},
-        weights::RandomWeights,
+        weights::{Checkpoint, RandomWeights},
     },
     pca::{CovariancePca, IncrementalPca, Keep, Projection, Rows},
+    pipeline::Pipeline,
     preprocess::{Preset, RecipePreprocessor},
 };
 use panic_halt as _;
@@ -35,11 +36,16 @@ pub struct Robot {
 }
 
 impl Robot {
-    fn new(seed: u64) -> Result<Self> {
+    /// From a checkpoint's bytes; without any, with weights drawn from a seed.
+    fn new(checkpoint: &[u8]) -> Result<Self> {
         let spec = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(SIDE, SIDE);
         let graph = spec.graph()?;
         let device = Device::flex();
-        let network = NetworkFeaturizer::new(&graph, &RandomWeights::new(&graph, seed), &device)?;
+        let network = if checkpoint.is_empty() {
+            NetworkFeaturizer::new(&graph, &RandomWeights::new(&graph, 1), &device)?
+        } else {
+            NetworkFeaturizer::new(&graph, &Checkpoint::from_bytes(checkpoint)?, &device)?
+        };
         let pca = CovariancePca::new(network.feature_len())?;
         Ok(Self {
             preprocessor: Box::new(RecipePreprocessor::new(Preset::Simple.recipe(SIDE)?)),
@@ -80,24 +86,80 @@ impl Robot {
     }
 }
 
-/// A robot with weights drawn from `seed`; null if it failed.
+/// Gives the allocator its memory.
 ///
 /// # Safety
 /// To be called once, before all others.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fruitcore_start(seed: u64) -> *mut Robot {
+pub unsafe extern "C" fn fruitcore_start() {
     static mut MEMORY: [u8; HEAP_BYTES] = [0; HEAP_BYTES];
     // SAFETY: called once, and nothing else refers to MEMORY.
     unsafe { HEAP.init(&raw mut MEMORY as usize, HEAP_BYTES) };
-    Robot::new(seed).map_or(core::ptr::null_mut(), |robot| Box::into_raw(Box::new(robot)))
+}
+
+/// A robot with the weights of a checkpoint, or with random ones if `length` is 0; null if it failed.
+///
+/// # Safety
+/// `checkpoint` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_robot(checkpoint: *const u8, length: usize) -> *mut Robot {
+    // SAFETY: the caller's promise.
+    let robot = Robot::new(unsafe { slice(checkpoint, length) });
+    robot.map_or(core::ptr::null_mut(), |robot| Box::into_raw(Box::new(robot)))
+}
+
+/// A pipeline that was fitted elsewhere; null if the bytes are none.
+///
+/// # Safety
+/// `artifact` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_pipeline(artifact: *const u8, length: usize) -> *mut Pipeline {
+    // SAFETY: the caller's promise.
+    let pipeline = Pipeline::from_bytes(unsafe { slice(artifact, length) }, &Device::flex());
+    pipeline.map_or(core::ptr::null_mut(), |pipeline| Box::into_raw(Box::new(pipeline)))
+}
+
+/// Writes the components of a YUYV camera frame to `out`; 0 on success.
+///
+/// # Safety
+/// `pipeline` comes from [`fruitcore_pipeline`], `pixels` points to `2 · width · height` bytes and
+/// `out` to `components` floats.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_camera(
+    pipeline: *mut Pipeline,
+    pixels: *const u8,
+    width: usize,
+    height: usize,
+    out: *mut f32,
+    components: usize,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let (pipeline, pixels, out) = unsafe {
+        (&mut *pipeline, slice(pixels, 2 * width * height), core::slice::from_raw_parts_mut(out, components))
+    };
+    let found =
+        Frame::new(PixelFormat::Yuyv, width, height, pixels).and_then(|frame| pipeline.transform(&frame));
+    status(found.map(|found| out.iter_mut().zip(found).for_each(|(o, v)| *o = v)))
+}
+
+/// # Safety
+/// `start` points to `length` bytes, unless `length` is 0.
+unsafe fn slice<'a>(start: *const u8, length: usize) -> &'a [u8] {
+    // SAFETY: the caller's promise.
+    if length == 0 { &[] } else { unsafe { core::slice::from_raw_parts(start, length) } }
 }
 
 /// Learns from an RGB frame; 0 on success.
 ///
 /// # Safety
-/// `robot` comes from [`fruitcore_start`], `pixels` points to `3 · width · height` bytes.
+/// `robot` comes from [`fruitcore_robot`], `pixels` points to `3 · width · height` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fruitcore_learn(robot: *mut Robot, pixels: *const u8, width: usize, height: usize) -> i32 {
+pub unsafe extern "C" fn fruitcore_learn(
+    robot: *mut Robot,
+    pixels: *const u8,
+    width: usize,
+    height: usize,
+) -> i32 {
     // SAFETY: the caller's promise.
     let (robot, pixels) = unsafe { (&mut *robot, core::slice::from_raw_parts(pixels, 3 * width * height)) };
     status(Frame::new(PixelFormat::Rgb, width, height, pixels).and_then(|frame| robot.learn(&frame)))
@@ -106,7 +168,7 @@ pub unsafe extern "C" fn fruitcore_learn(robot: *mut Robot, pixels: *const u8, w
 /// Fits `components` principal components to what was learnt; 0 on success.
 ///
 /// # Safety
-/// `robot` comes from [`fruitcore_start`].
+/// `robot` comes from [`fruitcore_robot`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fruitcore_fit(robot: *mut Robot, components: usize) -> i32 {
     // SAFETY: the caller's promise.
@@ -134,7 +196,9 @@ pub unsafe extern "C" fn fruitcore_components(
             core::slice::from_raw_parts_mut(out, components),
         )
     };
-    status(Frame::new(PixelFormat::Rgb, width, height, pixels).and_then(|frame| robot.components(&frame, out)))
+    status(
+        Frame::new(PixelFormat::Rgb, width, height, pixels).and_then(|frame| robot.components(&frame, out)),
+    )
 }
 
 fn status(done: Result<()>) -> i32 {
