@@ -18,17 +18,53 @@ impl Buffer {
     /// # Errors
     /// [`ErrorKind::Limit`] if the memory isn't there.
     pub(super) fn zeroed(len: usize) -> Result<Self> {
-        let lines = len.div_ceil(LANES);
+        let mut all = Self::with_capacity(len)?;
+        all.0.resize(len.div_ceil(LANES), Line([0.0; LANES]));
+        Ok(all)
+    }
+
+    /// Empty, with room for `len` floats.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] if the memory isn't there.
+    pub(super) fn with_capacity(len: usize) -> Result<Self> {
         let mut all = Vec::new();
-        all.try_reserve_exact(lines).map_err(|_| {
+        all.try_reserve_exact(len.div_ceil(LANES)).map_err(|_| {
             Error::new(
                 ErrorKind::Limit,
                 Stage::Featurize,
                 format!("{} MB are not available; use smaller batches or pictures", len >> 18),
             )
         })?;
-        all.resize(lines, Line([0.0; LANES]));
         Ok(Self(all))
+    }
+
+    /// Appends floats, then zeros up to a whole line.
+    pub(super) fn extend(&mut self, floats: impl IntoIterator<Item = f32>) {
+        let mut floats = floats.into_iter();
+        while let Some(first) = floats.next() {
+            let mut line = [0.0; LANES];
+            line[0] = first;
+            for (lane, v) in line[1..].iter_mut().zip(&mut floats) {
+                *lane = v;
+            }
+            self.0.push(Line(line));
+        }
+    }
+
+    /// Appends zeros: whole lines for `floats`.
+    pub(super) fn extend_zeros(&mut self, floats: usize) {
+        self.0.resize(self.0.len() + floats.div_ceil(LANES), Line([0.0; LANES]));
+    }
+
+    /// Floats in it.
+    pub(super) fn len(&self) -> usize {
+        self.0.len() * LANES
+    }
+
+    /// Gives back room that isn't used.
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink_to_fit();
     }
 
     pub(super) fn as_slice(&self) -> &[f32] {

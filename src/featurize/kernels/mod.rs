@@ -6,6 +6,34 @@
 //! in one arena. Activations lie in blocks of 16 channels from the first layer to the last. Kernels
 //! are written once over sixteen lanes and compiled for each instruction set; the best is chosen when
 //! the plan is built.
+//!
+//! [`NetworkFeaturizer`](super::NetworkFeaturizer) builds and runs plans by itself on CPU devices;
+//! what is here is for programs that want slices instead of tensors, their own memory, or a profile.
+//!
+//! ```
+//! use fruitcore::featurize::kernels::{Isa, Plan, PlanOptions};
+//! use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
+//! use fruitcore::featurize::weights::RandomWeights;
+//!
+//! let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(32, 32).graph()?;
+//! let mut options = PlanOptions::default();
+//! options.isa = Isa::Plain; // the best one by default
+//! options.micro_batch = 1;
+//! let plan = Plan::new(&graph, &RandomWeights::new(&graph, 7), &options)?;
+//!
+//! // One workspace per thread; its size is known before the first picture.
+//! let mut workspace = plan.workspace()?;
+//! assert!(plan.workspace_bytes() < 2 << 20);
+//! let (pictures, mut features) = ([0.5; 2 * 3 * 32 * 32], [0.0; 2 * 1280]);
+//! plan.run(&mut workspace, &pictures, &mut features)?;
+//!
+//! // Where the time goes.
+//! let start = std::time::Instant::now();
+//! let layers = plan.profile(&mut workspace, &pictures, &mut features, || start.elapsed().as_secs_f64())?;
+//! let slowest = layers.iter().max_by(|a, b| a.time.total_cmp(&b.time)).unwrap();
+//! println!("{} ({}): {:.1} GFLOP/s", slowest.name, slowest.algorithm, slowest.operations as f64 / slowest.time / 1e9);
+//! # Ok::<(), fruitcore::Error>(())
+//! ```
 #![allow(unsafe_code)]
 
 mod arena;

@@ -1,9 +1,9 @@
 //! Weights in the order the kernels read them.
 
+use super::buffer::Buffer;
 use super::fold::Folded;
 use super::simd::LANES;
 use super::winograd;
-use alloc::vec::Vec;
 
 /// Rows of packed weights for `channels` inputs and `taps` taps: groups of `group` channels, tap by
 /// tap, then the channels that remain. Each is (input channel, tap).
@@ -17,7 +17,7 @@ fn rows(channels: usize, taps: usize, group: usize) -> impl Iterator<Item = (usi
 /// Appends `[panels][rows][nb · 16]`, the last panel as narrow as its blocks allow; columns beyond
 /// `out` are zero.
 fn panels(
-    into: &mut Vec<f32>,
+    into: &mut Buffer,
     out: usize,
     nb: usize,
     rows: impl Iterator<Item = (usize, usize)> + Clone,
@@ -34,7 +34,7 @@ fn panels(
 
 /// A product's weights: [`gemm::Tile::b`](super::gemm::Tile::b) panel by panel.
 pub(super) fn product(
-    into: &mut Vec<f32>,
+    into: &mut Buffer,
     folded: &Folded<'_>,
     [channels, out]: [usize; 2],
     taps: usize,
@@ -45,11 +45,11 @@ pub(super) fn product(
 }
 
 /// 36 products' weights for [`winograd`].
-pub(super) fn winograd(into: &mut Vec<f32>, folded: &Folded<'_>, [channels, out]: [usize; 2], nb: usize) {
+pub(super) fn winograd(into: &mut Buffer, folded: &Folded<'_>, [channels, out]: [usize; 2], nb: usize) {
     let blocks = out.div_ceil(LANES);
     let (start, matrix) = (into.len(), channels * blocks * LANES);
-    into.resize(start + winograd::MATRICES * matrix, 0.0);
-    let into = &mut into[start..];
+    into.extend_zeros(winograd::MATRICES * matrix);
+    let into = &mut into.as_mut_slice()[start..];
     let mut at = 0;
     for first in (0..blocks).step_by(nb) {
         let columns = first * LANES..(first + nb).min(blocks) * LANES;
@@ -69,7 +69,7 @@ pub(super) fn winograd(into: &mut Vec<f32>, folded: &Folded<'_>, [channels, out]
 }
 
 /// Depthwise weights, `[blocks][taps][16]`.
-pub(super) fn depthwise(into: &mut Vec<f32>, folded: &Folded<'_>, channels: usize, taps: usize) {
+pub(super) fn depthwise(into: &mut Buffer, folded: &Folded<'_>, channels: usize, taps: usize) {
     for block in (0..channels).step_by(LANES) {
         for tap in 0..taps {
             into.extend(
@@ -80,7 +80,6 @@ pub(super) fn depthwise(into: &mut Vec<f32>, folded: &Folded<'_>, channels: usiz
 }
 
 /// Biases, padded with zeros to whole blocks.
-pub(super) fn bias(into: &mut Vec<f32>, folded: &Folded<'_>) {
+pub(super) fn bias(into: &mut Buffer, folded: &Folded<'_>) {
     into.extend(folded.bias.iter().map(|&b| b as f32));
-    into.resize(into.len().next_multiple_of(LANES), 0.0);
 }

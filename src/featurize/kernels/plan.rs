@@ -79,7 +79,9 @@ impl Plan {
                 options.isa.name()
             )));
         };
-        Builder { graph, kernels, options, weights, packed: Vec::new(), scratch: 0 }.build()
+        let parameters = graph.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let packed = Buffer::with_capacity(parameters)?;
+        Builder { graph, kernels, options, weights, packed, scratch: 0 }.build()
     }
 
     /// Channels, height and width of one picture.
@@ -130,7 +132,7 @@ struct Builder<'a> {
     kernels: &'static Kernels,
     options: &'a PlanOptions,
     weights: &'a dyn WeightSource,
-    packed: Vec<f32>,
+    packed: Buffer,
     scratch: usize,
 }
 
@@ -176,14 +178,14 @@ impl Builder<'_> {
             0 => Value::Input,
             n => Value::Node(n - 1),
         };
-        let mut weights = Buffer::zeroed(self.packed.len())?;
-        weights.as_mut_slice()[..self.packed.len()].copy_from_slice(&self.packed);
+        self.packed.shrink();
+        let output = (self.shape(last), place(last));
         Ok(Plan {
             kernels: self.kernels,
             layers,
-            weights,
+            weights: self.packed,
             input: self.graph.input_shape(),
-            output: (self.shape(last), place(last)),
+            output,
             arena,
             scratch: self.scratch.next_multiple_of(LANES),
             micro_batch: self.options.micro_batch,
