@@ -69,7 +69,7 @@ impl Plan {
             ));
         }
         let memory = workspace.0.as_mut_slice();
-        if memory.len() * size_of::<f32>() < self.workspace_bytes() {
+        if size_of_val(memory) < self.workspace_bytes() {
             return Err(Error::new(
                 ErrorKind::Mismatch,
                 Stage::Featurize,

@@ -106,7 +106,7 @@ impl Plan {
 
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.weights.as_slice().len() * size_of::<f32>()
+        size_of_val(self.weights.as_slice())
     }
 
     /// Bytes of a [`Workspace`].

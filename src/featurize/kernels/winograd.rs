@@ -172,6 +172,7 @@ unsafe fn input_tile<S: Simd>(s: S, dst: *mut f32, stride: usize, pixel: impl Fn
     for (col, column) in columns.iter_mut().enumerate() {
         *column = input_1d(s, core::array::from_fn(|row| pixel(row, col)));
     }
+    #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
     for row in 0..POINTS {
         let out = input_1d(s, core::array::from_fn(|col| columns[col][row]));
         for (col, v) in out.into_iter().enumerate() {
@@ -202,6 +203,7 @@ pub(super) unsafe fn output<S: Simd>(s: S, t: &Output) {
                 );
             }
             let cols = OUT.min(t.width - x);
+            #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
             for row in 0..OUT.min(t.height - t.y) {
                 let out = output_1d(s, core::array::from_fn(|col| columns[col][row]));
                 let at = ((t.y + row) * t.width + x) * LANES;
