@@ -1,12 +1,12 @@
 //! Runs a plan's layers on one micro-batch.
 
-use super::super::network::{FlattenOrder, Pool};
 use super::depthwise;
 use super::gemm::{Pixels, Product, offset};
 use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer, WinogradLayer, blocks};
 use super::plan::{Plan, Workspace};
+use super::rearrange::unblock;
 use super::simd::LANES;
-use super::{pool, winograd};
+use super::winograd;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::format;
 use core::{ops::Range, ptr};
@@ -29,9 +29,9 @@ pub(super) struct Strip {
 
 /// Pointers of one run over `n` pictures. Blocked values are `[blocks][n][h][w][16]`.
 pub(super) struct Run<'a> {
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     pub(super) n: usize,
-    input: *const f32,
+    pub(super) input: *const f32,
     arena: *mut f32,
     pub(super) scratch: *mut f32,
 }
@@ -152,25 +152,6 @@ impl Run<'_> {
 
     fn weights(&self, offset: usize) -> *const f32 {
         self.plan.weights.as_slice().as_ptr().wrapping_add(offset)
-    }
-
-    unsafe fn block(&self, layer: &Layer) {
-        let (c, plane) = (layer.from[0], layer.from[1] * layer.from[2]);
-        // SAFETY: `n` planar pictures in, `n` blocked ones out.
-        unsafe {
-            let out = self.write(layer.output);
-            for b in 0..blocks(c) {
-                for i in 0..self.n {
-                    for p in 0..plane {
-                        for lane in 0..LANES {
-                            let ch = b * LANES + lane;
-                            let v = if ch < c { *self.input.add((i * c + ch) * plane + p) } else { 0.0 };
-                            *out.add(((b * self.n + i) * plane + p) * LANES + lane) = v;
-                        }
-                    }
-                }
-            }
-        }
     }
 
     unsafe fn product(&self, layer: &Layer, p: &ProductLayer) {
@@ -393,88 +374,6 @@ impl Run<'_> {
             }
         }
     }
-
-    unsafe fn max_pool(&self, layer: &Layer, p: &Pool) {
-        let [c, h, w] = layer.from;
-        let [_, oh, ow] = layer.to;
-        let (a, out) = (self.read(layer.input), self.write(layer.output));
-        for plane in 0..blocks(c) * self.n {
-            for y in 0..oh {
-                let top = y * p.stride[0];
-                let first = top.saturating_sub(p.padding.top);
-                let last = (top + p.kernel[0]).saturating_sub(p.padding.top).min(h);
-                // SAFETY: rows `first..last` of the plane are inside the picture.
-                unsafe {
-                    (self.plan.kernels.max_pool)(&pool::Row {
-                        src: a.add((plane * h + first.min(h)) * w * LANES),
-                        rows: last.saturating_sub(first),
-                        row_stride: w * LANES,
-                        kernel_width: p.kernel[1],
-                        stride: p.stride[1],
-                        pad_left: p.padding.left,
-                        width: w,
-                        out_width: ow,
-                        out: out.add((plane * oh + y) * ow * LANES),
-                    });
-                }
-            }
-        }
-    }
-
-    /// Windows as PyTorch's: from ⌊i·h / oh⌋ to ⌈(i + 1)·h / oh⌉.
-    unsafe fn avg_pool(&self, layer: &Layer) {
-        let [c, h, w] = layer.from;
-        let [_, oh, ow] = layer.to;
-        let (a, out) = (self.read(layer.input), self.write(layer.output));
-        for plane in 0..blocks(c) * self.n {
-            for y in 0..oh {
-                for x in 0..ow {
-                    let rows = y * h / oh..((y + 1) * h).div_ceil(oh);
-                    let cols = x * w / ow..((x + 1) * w).div_ceil(ow);
-                    let scale = 1.0 / (rows.len() * cols.len()) as f32;
-                    let mut sum = [0.0f32; LANES];
-                    // SAFETY: the window is inside the plane, the pixel inside the output.
-                    unsafe {
-                        for iy in rows {
-                            for ix in cols.clone() {
-                                let src = a.add(((plane * h + iy) * w + ix) * LANES);
-                                for (lane, sum) in sum.iter_mut().enumerate() {
-                                    *sum += *src.add(lane);
-                                }
-                            }
-                        }
-                        let dst = out.add(((plane * oh + y) * ow + x) * LANES);
-                        for (lane, sum) in sum.iter().enumerate() {
-                            *dst.add(lane) = sum * scale;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    unsafe fn flatten(&self, layer: &Layer, order: FlattenOrder) {
-        let [c, h, w] = layer.from;
-        let plane = h * w;
-        let (a, out) = (self.read(layer.input), self.write(layer.output));
-        for i in 0..self.n {
-            for j in 0..blocks(c * plane) * LANES {
-                let (ch, p) = match order {
-                    FlattenOrder::Chw => (j / plane, j % plane),
-                    FlattenOrder::Hwc => (j % c, j / c),
-                };
-                // SAFETY: channel `ch`, pixel `p` of picture `i`; lanes beyond the last are zero.
-                unsafe {
-                    let v = if j < c * plane {
-                        *a.add(((ch / LANES * self.n + i) * plane + p) * LANES + ch % LANES)
-                    } else {
-                        0.0
-                    };
-                    *out.add((j / LANES * self.n + i) * LANES + j % LANES) = v;
-                }
-            }
-        }
-    }
 }
 
 /// One input row (none: outside) into scratch, padded and sorted by column modulo stride.
@@ -512,21 +411,6 @@ unsafe fn pad_row(conv: &ConvLayer, dst: *mut f32, row: Option<*const f32>, widt
                     ptr::copy_nonoverlapping(src.add(p * stride * LANES), dst.add(p * LANES), LANES);
                 }
             }
-        }
-    }
-}
-
-/// `[blocks][n][h][w][16]` → `[n][c][h][w]`.
-///
-/// # Safety
-/// `src` is valid for `n` blocked pictures of the shape; `features` is as long as `n` planar ones.
-unsafe fn unblock(src: *const f32, features: &mut [f32], [c, h, w]: [usize; 3], n: usize) {
-    let plane = h * w;
-    for (i, features) in features.chunks_exact_mut(c * plane).enumerate() {
-        for (j, feature) in features.iter_mut().enumerate() {
-            let (ch, p) = (j / plane, j % plane);
-            // SAFETY: channel `ch`, pixel `p` of picture `i < n`.
-            *feature = unsafe { *src.add(((ch / LANES * n + i) * plane + p) * LANES + ch % LANES) };
         }
     }
 }

@@ -50,6 +50,7 @@ mod pack;
 mod plan;
 mod pool;
 mod profile;
+mod rearrange;
 mod shelf;
 mod simd;
 mod winograd;
