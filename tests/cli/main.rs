@@ -1,5 +1,6 @@
 //! The command line tool as its users meet it: arguments, files, messages and exit statuses.
 #![cfg(feature = "cli")]
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 
 mod bad_input;
 mod demo;

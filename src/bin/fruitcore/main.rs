@@ -1,5 +1,8 @@
 //! The command line tool: arguments to library calls, results to people and programs.
 
+// The program has std; the lints are for the core.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
+
 mod args;
 mod artifact;
 mod completions;

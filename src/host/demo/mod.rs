@@ -75,7 +75,7 @@ impl Fruits {
             let m = format!("there are {} kinds of fruit, found index {kind}", KINDS.len());
             return Err(Error::new(ErrorKind::InvalidArgument, Stage::Source, m));
         };
-        let white = index % 2 == 0;
+        let white = index.is_multiple_of(2);
         let (width, height) = if white { (100, 100) } else { (128, 96) };
         let mut rng = Rng::new([self.seed, kind as u64, u64::from(index)]);
         let rgb = Scene::new(it, white, &mut rng).render(width, height);
