@@ -5,7 +5,8 @@ use fruitcore::host::source::{LabelRule, SourceOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// Pictures: a folder, tar archive or picture, or its URL (s3://, gs://, az://, https://, file://)
+    /// Pictures: a folder, a tar archive, one picture, a .txt list of paths or URLs, or the URL of any
+    /// of these (s3://, gs://, az://, https://, file://)
     #[arg(value_name = "INPUT")]
     pub(crate) input: String,
     /// Where a picture's label comes from: parent, segment:N (folder N of the path, -1 the last),
