@@ -2,8 +2,6 @@
 //!
 //! `cargo bench --bench decode --features host`. Uses the pictures of `../shared/data` where they are,
 //! else drawn ones.
-#![allow(missing_docs)] // criterion's macros expand to undocumented functions
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fruitcore::{
     Preprocessor,

@@ -1,8 +1,6 @@
 //! Each network at 224×224 on Burn's CPU device, one picture and sixteen.
 //!
 //! `cargo bench --bench featurize`
-#![allow(missing_docs)] // criterion's macros expand to undocumented functions
-
 use burn::tensor::{Device, Tensor};
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -2,8 +2,6 @@
 //! where the time goes: the fastest of twenty runs of each layer.
 //!
 //! `cargo bench --bench kernels`
-#![allow(missing_docs)] // criterion's macros expand to undocumented functions
-
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fruitcore::featurize::kernels::{Isa, Plan, PlanOptions};

@@ -1,8 +1,6 @@
 //! `CovariancePca` on 20,000 feature vectors, beside `benches/peers/pca.py`.
 //!
 //! `cargo bench --features rayon --bench pca`
-#![allow(missing_docs)] // criterion's macros expand to undocumented functions
-
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows, Scaling, SketchPca};

@@ -6,12 +6,12 @@
 #[path = "../tests/common/pictures.rs"]
 mod pictures;
 
+use core::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fruitcore::preprocess::{
     Normalization, Preset, Recipe, RecipePreprocessor, ResizeFilter, ResizeTo, Step,
 };
 use fruitcore::{Frame, PixelFormat, Preprocessor};
-use std::hint::black_box;
 
 const SIZE: usize = 224;
 

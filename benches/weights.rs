@@ -1,8 +1,6 @@
 //! Loading a checkpoint of ResNet50: directory, every tensor, no network.
 //!
 //! `cargo bench --bench weights`
-#![allow(missing_docs)] // criterion's macros expand to undocumented functions
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::{Checkpoint, RandomWeights, WeightSource};

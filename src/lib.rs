@@ -70,6 +70,9 @@
     doc = "\n[`host`]: https://docs.rs/fruitcore/latest/fruitcore/host\n[`host::run::Run`]: https://docs.rs/fruitcore/latest/fruitcore/host/run/struct.Run.html"
 )]
 #![no_std]
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
+
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;

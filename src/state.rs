@@ -68,7 +68,8 @@ impl<'a> Reader<'a> {
             return Err(Error::new(ErrorKind::Unsupported, stage, m));
         }
         match bytes.split_last_chunk::<8>() {
-            Some((body, sum)) if bytes.len() % 8 == 0 && checksum(body) == u64::from_le_bytes(*sum) => {}
+            Some((body, sum))
+                if bytes.len().is_multiple_of(8) && checksum(body) == u64::from_le_bytes(*sum) => {}
             _ => return Err(reader.corrupt("its checksum differs")),
         }
         reader.rest = reader.rest.get(..reader.rest.len().saturating_sub(8)).unwrap_or_default();

@@ -1,5 +1,4 @@
 //! `NetworkFeaturizer` against a dull twin on random small networks, and what it refuses.
-#![allow(clippy::std_instead_of_alloc)]
 mod support;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};

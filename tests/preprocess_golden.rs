@@ -65,7 +65,7 @@ fn recipe(steps: &Value) -> Recipe {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    let table: [u32; 256] = std::array::from_fn(|i| {
+    let table: [u32; 256] = core::array::from_fn(|i| {
         (0..8).fold(i as u32, |c, _| if c & 1 == 1 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 })
     });
     !bytes.iter().fold(!0, |c, &b| table[(c as u8 ^ b) as usize] ^ (c >> 8))

@@ -1,7 +1,5 @@
 //! The command line tool as its users meet it: arguments, files, messages and exit statuses.
 #![cfg(feature = "cli")]
-#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
-
 mod bad_input;
 mod demo;
 mod help;

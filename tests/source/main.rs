@@ -1,7 +1,5 @@
 //! Sources: listing order, names, labels, archives, stores, and what goes wrong with each.
 #![cfg(feature = "host")]
-#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core)] // tests are ordinary programs
-
 mod archive;
 #[cfg(all(feature = "http", feature = "aws"))]
 mod cloud;

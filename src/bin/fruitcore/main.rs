@@ -1,8 +1,6 @@
 //! The command line tool: arguments to library calls, results to people and programs.
 
 // The program has std; the lints are for the core.
-#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
-
 mod args;
 mod artifact;
 mod completions;

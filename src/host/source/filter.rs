@@ -151,9 +151,9 @@ mod tests {
     use super::*;
 
     fn rules(include: &[&str], exclude: &[&str]) -> Rules {
-        let mut options = SourceOptions::default();
-        options.include = include.iter().map(|&p| p.into()).collect();
-        options.exclude = exclude.iter().map(|&p| p.into()).collect();
+        let owned = |patterns: &[&str]| patterns.iter().map(|&p| p.into()).collect();
+        let options =
+            SourceOptions { include: owned(include), exclude: owned(exclude), ..Default::default() };
         Rules::new(&options).unwrap()
     }
 
