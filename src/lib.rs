@@ -60,7 +60,7 @@
 //! | `ndarray` | Burn's older CPU backend |
 //! | `wgpu` | GPUs by Vulkan, Metal, DX12, WebGPU |
 //! | `rayon` | parallel statistics and clustering |
-//! | `checkpoints` | readers for `.pth` and Keras `.h5`, beside `.safetensors` |
+//! | `checkpoints` | Keras' HDF5 checkpoints; `.pth` and `.safetensors` need no feature |
 //! | `host` | [`host`]: sources, decoding, the streaming driver, runs, sinks |
 //! | `aws`, `gcp`, `azure`, `http` | object stores beyond the local file system |
 //! | `arrow2` | record batches to and from `arrow2` |

@@ -9,10 +9,8 @@ use fruitcore::featurize::network::{NetworkKind, NetworkSpec, Tap, Variant};
 use support::generator::Generated;
 use support::goldens::{Golden, goldens, relative_error};
 
-fn features(golden: &Golden, generated: &Generated, device: &Device) -> Vec<f32> {
-    let graph = golden.spec.graph().unwrap();
+fn features(net: &NetworkFeaturizer, golden: &Golden, generated: &Generated, device: &Device) -> Vec<f32> {
     let [h, w] = golden.spec.input;
-    let net = NetworkFeaturizer::new(&graph, generated, device).unwrap();
     assert_eq!(net.feature_len(), golden.feature_len);
     let pictures: Vec<f32> = (0..golden.count).flat_map(|i| generated.picture(i, h, w)).collect();
     let batch = Tensor::from_data(TensorData::new(pictures, [golden.count, 3, h, w]), device);
@@ -21,16 +19,28 @@ fn features(golden: &Golden, generated: &Generated, device: &Device) -> Vec<f32>
     out.into_data().try_to_vec().unwrap()
 }
 
-/// Compares every case that `pick`s; a device's name is for the message.
+/// Compares every case that `pick`s; a device's name is for the message. Where a device runs a plan,
+/// Burn's operations on it are compared, too.
 fn compare(device: &Device, name: &str, bound: f64, pick: impl Fn(&NetworkSpec) -> bool) {
     let generated = Generated::new();
     let mut compared = 0;
     for &variant in Variant::ALL {
         for golden in goldens(variant).iter().filter(|g| pick(&g.spec)) {
-            let found = features(golden, &generated, device);
-            let error = relative_error(&found, &golden.features);
-            println!("{name} {}: {error:.1e}", golden.spec);
-            assert!(error <= bound, "{name} {}: relative error {error:.2e}", golden.spec);
+            let graph = golden.spec.graph().unwrap();
+            let check = |net: &NetworkFeaturizer, by: &str| {
+                let error = relative_error(&features(net, golden, &generated, device), &golden.features);
+                println!("{name} {by} {}: {error:.1e}", golden.spec);
+                assert!(error <= bound, "{name} {by} {}: relative error {error:.2e}", golden.spec);
+            };
+            let net = NetworkFeaturizer::new(&graph, &generated, device).unwrap();
+            check(&net, "as built");
+            if net.plan().is_some() && !is_wide(&golden.spec) {
+                drop(net);
+                check(
+                    &NetworkFeaturizer::with_burn_operations(&graph, &generated, device).unwrap(),
+                    "operations",
+                );
+            }
             compared += 1;
         }
     }

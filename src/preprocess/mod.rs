@@ -61,7 +61,7 @@ pub trait Preprocessor {
     /// Writes one frame as planar `f32` into `out`.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `out` has another length, and whatever a
+    /// [`ErrorKind::Shape`] if `out` has another length, and whatever a
     /// step refuses about the frame.
     fn preprocess_into(&mut self, frame: &Frame<'_>, out: &mut [f32]) -> Result<()>;
 }
