@@ -3,7 +3,7 @@
 //! A frame is preprocessed as its network's weights were trained, featurized by a CNN without its
 //! top, scaled and projected onto principal components. The same core runs in a cloud batch, on a
 //! GPU and on a robot's board: it is `no_std` + `alloc`; everything that needs an operating system
-//! is in [`host`].
+//! is in `host`.
 //!
 //! ```text
 //! Frame ─ preprocess ─► [n, 3, h, w] ─ featurize ─► [n, d] ─ scale, pca ─► [n, k] ─► classify
@@ -48,7 +48,7 @@
 //! # Ok::<(), fruitcore::Error>(())
 //! ```
 //!
-//! With feature `host`, [`host::run::Run`] does this for a folder, an archive or a bucket: in
+//! With feature `host`, `host::run::Run` does this for a folder, an archive or a bucket: in
 //! parallel, in bounded memory, resumable after a kill, with Parquet, CSV or Arrow output.
 //!
 //! # Features
@@ -61,14 +61,10 @@
 //! | `wgpu` | GPUs by Vulkan, Metal, DX12, WebGPU |
 //! | `rayon` | parallel statistics and clustering |
 //! | `checkpoints` | Keras' HDF5 checkpoints; `.pth` and `.safetensors` need no feature |
-//! | `host` | [`host`]: sources, decoding, the streaming driver, runs, sinks |
+//! | `host` | module `host`: sources, decoding, the streaming driver, runs, sinks |
 //! | `aws`, `gcp`, `azure`, `http` | object stores beyond the local file system |
 //! | `arrow2` | record batches to and from `arrow2` |
 //! | `cli` | the command line tool |
-#![cfg_attr(
-    not(feature = "host"),
-    doc = "\n[`host`]: https://docs.rs/fruitcore/latest/fruitcore/host\n[`host::run::Run`]: https://docs.rs/fruitcore/latest/fruitcore/host/run/struct.Run.html"
-)]
 #![no_std]
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
