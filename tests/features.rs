@@ -47,6 +47,7 @@ fn compare(device: &Device, name: &str, bound: f64, pick: impl Fn(&NetworkSpec) 
     assert!(compared > 0, "no case was compared");
 }
 
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 fn is(kind: NetworkKind) -> impl Fn(&NetworkSpec) -> bool {
     move |spec| spec.kind == kind
 }
