@@ -79,6 +79,7 @@ mod readme {}
 
 mod error;
 mod frame;
+mod rng;
 mod state;
 
 pub mod classify;

@@ -88,7 +88,7 @@ impl Centres {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classify::rng::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn equals_plain_loops() {

@@ -4,7 +4,6 @@ mod centroid;
 mod distance;
 pub mod kmeans;
 pub mod measures;
-mod rng;
 pub mod softmax;
 
 pub use centroid::{CentroidFit, NearestCentroid};

@@ -7,11 +7,8 @@ mod seeding;
 
 pub use minibatch::MiniBatchKMeans;
 
-use super::{
-    distance::{BLOCK, Centres},
-    rng::Rng,
-};
-use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
+use super::distance::{BLOCK, Centres};
+use crate::{Error, ErrorKind, Result, Stage, pca::Rows, rng::Rng};
 use alloc::{format, string::String, vec, vec::Vec};
 
 /// How the first centres are drawn.

@@ -1,7 +1,7 @@
 //! First centres: k-means++ and its greedy form.
 
 use super::Seeding;
-use crate::classify::{distance::squared, rng::Rng};
+use crate::{classify::distance::squared, rng::Rng};
 use alloc::{vec, vec::Vec};
 
 /// `k` rows of `[n, d]` as first centres, `[k, d]`; needs n ≥ k ≥ 1.

@@ -2,6 +2,7 @@
 
 use super::WeightSource;
 use crate::featurize::network::{Activation, Graph, Op};
+use crate::rng::Rng;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{borrow::Cow, collections::BTreeMap, format, string::String, vec::Vec};
 
@@ -101,22 +102,19 @@ impl WeightSource for RandomWeights {
 }
 
 /// Standard normal numbers: SplitMix64 and Box–Muller.
-struct Normal(u64);
+struct Normal(Rng);
 
 impl Normal {
     /// A stream of its own for each seed and tensor name (FNV-1a).
     fn new(seed: u64, name: &str) -> Self {
         let hash = |h: u64, b: u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
         let start = seed.to_le_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, hash);
-        Self(name.bytes().fold(start, hash))
+        Self(Rng::new(name.bytes().fold(start, hash)))
     }
 
     /// Uniform in (0, 1].
     fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / 16_777_216.0 + 1.0 / 33_554_432.0
+        (self.0.next_u64() >> 40) as f32 / 16_777_216.0 + 1.0 / 33_554_432.0
     }
 
     fn pair(&mut self) -> [f32; 2] {
