@@ -161,6 +161,35 @@ proptest! {
 }
 
 #[test]
+fn a_depthwise_layer_adds_its_own_input() {
+    let plain = Layer {
+        groups: 1,
+        out_per_group: 3,
+        kernel: [1, 1],
+        stride: [2, 2],
+        padding: Padding::default(),
+        bias: false,
+        norm: false,
+        residual: false,
+        activation: Activation::None,
+        pool: false,
+    };
+    let padding = Padding { top: 0, left: 0, bottom: 2, right: 1 };
+    let own =
+        Layer { groups: 3, out_per_group: 1, kernel: [2, 1], padding, residual: true, ..plain.clone() };
+    let graph = build([1, 4, 4], &[plain, own], 0).unwrap();
+    let source = Generated::new();
+    let pictures = [source.picture(0, 1, 16).split_off(32)];
+    let dull = naive::run(&graph, &source, &pictures[0]);
+    for device in devices() {
+        let net = NetworkFeaturizer::new(&graph, &source, &device).unwrap();
+        for (a, b) in features(&net, batch(&graph, &pictures, &device)).iter().zip(&dull) {
+            assert!((f64::from(*a) - b).abs() <= 1e-5, "{a} for {b}");
+        }
+    }
+}
+
+#[test]
 fn a_row_depends_on_its_picture_only() {
     let (graph, pictures) = small();
     for device in devices() {

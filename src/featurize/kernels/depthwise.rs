@@ -21,6 +21,8 @@ pub(super) struct Row {
     /// `[16]`.
     pub(super) bias: *const f32,
     pub(super) out: *mut f32,
+    /// What is added before the bounds, laid out as `out`; null for nothing.
+    pub(super) residual: *const f32,
     pub(super) bounds: [f32; 2],
 }
 
@@ -105,7 +107,7 @@ unsafe fn run<S: Simd, const K: usize, const STRIDE: usize, const N: usize>(
             }
         }
         for (i, acc) in acc.iter().enumerate() {
-            s.store(r.out.add((x + i) * LANES), s.min(r.bounds[1], s.max(r.bounds[0], *acc)));
+            finish(s, r, x + i, *acc);
         }
     }
 }
@@ -129,6 +131,21 @@ unsafe fn pixel<S: Simd>(s: S, r: &Row, x: usize) {
                 acc = s.fma(s.load(r.weights.add((ky * kw + kx) * LANES)), v, acc);
             }
         }
-        s.store(r.out.add(x * LANES), s.min(r.bounds[1], s.max(r.bounds[0], acc)));
+        finish(s, r, x, acc);
+    }
+}
+
+/// Adds the residual, applies the bounds and stores output pixel `x`.
+///
+/// # Safety
+/// As [`row_any`]; `x` is inside the output row.
+#[inline(always)]
+unsafe fn finish<S: Simd>(s: S, r: &Row, x: usize, mut v: S::V) {
+    // SAFETY: `out`, and `residual` unless it is null, hold the output row.
+    unsafe {
+        if !r.residual.is_null() {
+            v = s.add(v, s.load(r.residual.add(x * LANES)));
+        }
+        s.store(r.out.add(x * LANES), s.min(r.bounds[1], s.max(r.bounds[0], v)));
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Strip {
     pub(super) size: [usize; 2],
     /// The first of the output rows.
     pub(super) dst: *mut f32,
+    /// What is added to them, laid out as `dst`; null for nothing.
+    pub(super) residual: *const f32,
     pub(super) rows: Range<usize>,
     /// Pixels in an output row.
     pub(super) width: usize,
@@ -327,6 +329,7 @@ impl Run<'_> {
                         first: 0,
                         size: [h, w],
                         dst: self.write(layer.output).add(plane * oh * ow * LANES),
+                        residual: offset(self.residual(layer), plane * oh * ow * LANES),
                         rows: 0..oh,
                         width: ow,
                         zeros: self.scratch,
@@ -369,6 +372,7 @@ impl Run<'_> {
                     weights: self.weights(conv.weights + block * kh * kw * LANES),
                     bias: self.weights(conv.bias + block * LANES),
                     out: s.dst.add(row * s.width * LANES),
+                    residual: offset(s.residual, row * s.width * LANES),
                     bounds: conv.bounds,
                 });
             }

@@ -114,6 +114,7 @@ impl Run<'_> {
                             first,
                             size: [h, w],
                             dst: deepened.add(b * deep),
+                            residual: ptr::null(),
                             rows: y..y + rows,
                             width: ow,
                             zeros,
