@@ -15,7 +15,7 @@ use fruitcore::{
     host::{
         demo::Fruits,
         driver::{Control, Stages},
-        run::{Run, RunOptions, Shard, merge, open_output},
+        run::{MergeOptions, Run, RunOptions, Shard, merge, open_output},
         source::{self, SourceOptions},
     },
     pca::Keep,
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
         println!("machine {index}: {} pictures in {} parts", summary.images, summary.parts);
         outputs.push(output);
     }
-    println!("{}", merge(&outputs, &place("merged"), &options, &Control::default())?);
+    println!("{}", merge(&outputs, &place("merged"), &MergeOptions::default(), &Control::default())?);
     let _ = std::fs::remove_dir_all(scratch);
     Ok(())
 }

@@ -79,6 +79,7 @@ mod flex {
 }
 
 #[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "kept working for those who already use it")]
 mod ndarray {
     use super::*;
 

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use support::generator::Generated;
 use support::naive;
 
+#[allow(deprecated, reason = "kept working for those who already use it")]
 fn devices() -> Vec<Device> {
     vec![
         #[cfg(feature = "flex")]
@@ -175,8 +176,7 @@ fn a_depthwise_layer_adds_its_own_input() {
         pool: false,
     };
     let padding = Padding { top: 0, left: 0, bottom: 2, right: 1 };
-    let own =
-        Layer { groups: 3, out_per_group: 1, kernel: [2, 1], padding, residual: true, ..plain.clone() };
+    let own = Layer { groups: 3, out_per_group: 1, kernel: [2, 1], padding, residual: true, ..plain.clone() };
     let graph = build([1, 4, 4], &[plain, own], 0).unwrap();
     let source = Generated::new();
     let pictures = [source.picture(0, 1, 16).split_off(32)];

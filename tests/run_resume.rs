@@ -7,7 +7,7 @@ use fruitcore::{
     ErrorKind,
     host::{
         driver::Control,
-        run::{LocalStore, Manifest, Run, Shard, merge},
+        run::{LocalStore, Manifest, MergeOptions, Run, Shard, merge},
         sink::{Content, Format},
     },
     pca::{CovariancePca, IncrementalPca, Keep},
@@ -224,7 +224,7 @@ fn shards_merged_are_one_run() {
         for i in [2, 0] {
             run_in(&place(i), &source, shard(i, 3)).unwrap();
         }
-        let merge = || merge(&inputs, &name(&output), &options(), &Control::default());
+        let merge = || merge(&inputs, &name(&output), &MergeOptions::default(), &Control::default());
         let error = merge().unwrap_err();
         let missing = if shared { ErrorKind::Insufficient } else { ErrorKind::NotFound };
         assert_eq!(error.kind(), missing, "{error}");
@@ -262,8 +262,9 @@ fn merge_refuses_what_does_not_fit() {
     run("a", 0, &source, "x");
     run("b", 1, &source, "y");
     run("c", 1, &Made::new(260), "x");
-    let try_merge =
-        |inputs: &[String]| merge(inputs, &name("out"), &options(), &Control::default()).unwrap_err();
+    let try_merge = |inputs: &[String]| {
+        merge(inputs, &name("out"), &MergeOptions::default(), &Control::default()).unwrap_err()
+    };
     let error = try_merge(&[name("a"), name("b")]);
     assert!(error.kind() == ErrorKind::Mismatch && error.to_string().contains("network is y in"), "{error}");
     let error = try_merge(&[name("a"), name("c")]);
@@ -272,6 +273,40 @@ fn merge_refuses_what_does_not_fit() {
     assert!(error.kind() == ErrorKind::Mismatch && error.to_string().contains("twice"), "{error}");
     assert_eq!(try_merge(&[]).kind(), ErrorKind::InvalidArgument);
     assert_eq!(try_merge(&[name("nowhere")]).kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_merge_fits_what_the_shards_were_asked_for() {
+    let source = Made::new(200);
+    let folder = tempfile::tempdir().unwrap();
+    let name = |n: &str| folder.path().join(n).to_str().unwrap().to_string();
+    let run = |n: &str, i, keep, scale| {
+        let mut options = options();
+        options.shard = Shard { index: i, count: 2 };
+        (options.keep, options.scale) = (keep, scale);
+        run_in(&folder.path().join(n), &source, options).unwrap();
+    };
+    let merge = |inputs: &[&str], out: &str, options: &MergeOptions| {
+        let inputs: Vec<_> = inputs.iter().map(|n| name(n)).collect();
+        merge(&inputs, &name(out), options, &Control::default())
+    };
+    run("a", 0, Some(Keep::Count(2)), false);
+    run("b", 1, Some(Keep::Count(2)), false);
+    let summary = merge(&["a", "b"], "ab", &MergeOptions::default()).unwrap();
+    assert_eq!((summary.components, summary.options["scale"].as_str()), (2, "false"));
+
+    run("c", 1, Some(Keep::Count(3)), false);
+    let error = merge(&["a", "c"], "ac", &MergeOptions::default()).unwrap_err();
+    assert!(error.kind() == ErrorKind::Mismatch && error.to_string().contains("components 3"), "{error}");
+    let mut asked = MergeOptions::default();
+    (asked.keep, asked.scale) = (Some(Keep::Variance(1.0)), Some(true));
+    let summary = merge(&["a", "c"], "ac", &asked).unwrap();
+    assert_eq!((summary.options["components"].as_str(), summary.options["scale"].as_str()), ("1.0", "true"));
+
+    run("d", 0, None, true);
+    run("e", 1, None, true);
+    let summary = merge(&["d", "e"], "de", &MergeOptions::default()).unwrap();
+    assert_eq!((summary.components, summary.images), (0, 200));
 }
 
 #[test]

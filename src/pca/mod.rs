@@ -13,7 +13,9 @@ pub use projection::Projection;
 pub use sketch::SketchPca;
 
 use crate::{Error, ErrorKind, Result, Stage};
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, string::ToString, vec::Vec};
+use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// A batch of rows, `[n, d]` row-major `f32`.
 #[derive(Clone, Copy, Debug)]
@@ -80,14 +82,66 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// How many components to keep.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How many components to keep; as text a number (`50`), or a fraction with a point (`0.95`).
+///
+/// ```
+/// use fruitcore::pca::Keep;
+/// assert_eq!("50".parse::<Keep>()?, Keep::Count(50));
+/// assert_eq!("1.0".parse::<Keep>()?, Keep::Variance(1.0));
+/// assert_eq!(Keep::Variance(0.95).to_string(), "0.95");
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Keep {
     /// This many.
     Count(usize),
     /// As few as explain at least this fraction (0, 1] of the total variance.
     Variance(f64),
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            // With its point: 1.0 is all of the variance, 1 is one component.
+            Self::Variance(fraction) => write!(f, "{fraction:?}"),
+        }
+    }
+}
+
+impl core::str::FromStr for Keep {
+    type Err = Error;
+
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for anything but a positive number or a fraction in (0, 1].
+    fn from_str(s: &str) -> Result<Self> {
+        match (s.parse::<usize>(), s.parse::<f64>()) {
+            (Ok(n), _) if n > 0 => Ok(Self::Count(n)),
+            (Err(_), Ok(fraction)) if fraction > 0.0 && fraction <= 1.0 => Ok(Self::Variance(fraction)),
+            _ => {
+                let m = format!(
+                    "{s:?} keeps no components; write a number (50) or a fraction of the variance in (0, 1] (0.95)"
+                );
+                Err(Error::new(ErrorKind::InvalidArgument, Stage::Config, m))
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Keep {
+    type Error = Error;
+
+    fn try_from(s: String) -> Result<Self> {
+        s.parse()
+    }
+}
+
+impl From<Keep> for String {
+    fn from(keep: Keep) -> Self {
+        keep.to_string()
+    }
 }
 
 /// Principal component analysis over a stream of batches.

@@ -104,15 +104,12 @@ fn one_picture_is_too_few_for_components() {
 }
 
 #[test]
-fn more_components_than_pictures_have_are_cut_to_what_there_is() {
+fn more_components_than_pictures_are_refused_and_nothing_is_lost() {
     let work = Work::new(1, 6);
-    let done = work.run("out", &["--components", "50", "--json"]);
-    // Like scikit-learn, at most min(pictures, features): a clear error or a smaller number.
-    if done.code == 0 {
-        assert!(done.json()["components"].as_u64().unwrap() <= 6);
-    } else {
-        done.code(1).says(&["error: pca:", "50"]);
-    }
+    // As scikit-learn: at most min(pictures, features).
+    work.run("out", &["--components", "50"]).code(1).says(&["error: pca:", "50 components", "6"]);
+    let again = work.run("out", &["--components", "6", "--json"]).code(0).json();
+    assert_eq!((&again["components"], &again["images_this_start"]), (&6.into(), &0.into()));
 }
 
 #[test]

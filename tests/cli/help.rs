@@ -74,7 +74,7 @@ fn usage_errors_exit_with_2() {
     fruitcore(&["run"]).code(2).says(&["INPUT"]);
     fruitcore(&["rum"]).code(2).says(&["rum"]);
     for (option, value, says) in [
-        ("--components", "0", "at least 1"),
+        ("--components", "0", "write a number (50)"),
         ("--components", "1.5", "(0, 1]"),
         ("--network", "alexnet", "mobilenet-v2"),
         ("--variant", "caffe", "torchvision"),

@@ -1,11 +1,14 @@
 //! The command line tool as its users meet it: arguments, files, messages and exit statuses.
 #![cfg(feature = "cli")]
 mod bad_input;
+mod cloud;
 mod demo;
 mod help;
 mod interrupt;
 mod real;
 mod run;
+#[path = "../source/server.rs"]
+mod server;
 mod shards;
 mod support;
 mod transform;

@@ -165,6 +165,20 @@ fn preprocessed_pictures_are_saved() {
 }
 
 #[test]
+fn devices_agree() {
+    let work = Work::new(2, 6);
+    let options = ["--components", "3"];
+    work.run("flex", &options).code(0);
+    let ndarray = work.run("ndarray", &[&options[..], &["--device", "ndarray"]].concat());
+    if cfg!(feature = "ndarray") {
+        ndarray.code(0);
+        assert_close(&work.rows("flex", Content::Features), &work.rows("ndarray", Content::Features), 1e-5);
+    } else {
+        ndarray.code(2).says(&["ndarray", "--features cli,ndarray"]);
+    }
+}
+
+#[test]
 fn a_recipe_file_decides_the_input_size() {
     let work = Work::new(2, 6);
     let recipe = work.path("recipe.json");

@@ -13,6 +13,7 @@ pub(crate) struct Request {
     /// Path and query, as sent.
     pub(crate) target: String,
     pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -93,7 +94,7 @@ fn serve(
     let length = headers.get("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let request = Request { method, target, headers };
+    let request = Request { method, target, headers, body };
     let response = answer(&request);
     seen.lock().ok()?.push(request.clone());
     let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", response.status);

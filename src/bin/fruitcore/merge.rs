@@ -3,13 +3,17 @@
 use crate::{args::MergeArgs, artifact, failure::Failure, progress, summary, text};
 use fruitcore::host::{
     driver::Control,
-    run::{RunOptions, merge as merge_shards, open_output},
+    run::{MergeOptions, merge as merge_shards, open_output},
 };
 
 pub(crate) fn merge(args: &MergeArgs) -> Result<(), Failure> {
-    let mut options = RunOptions::default();
-    options.keep = Some(args.components);
-    options.scale = !args.no_scale;
+    let mut options = MergeOptions::default();
+    options.keep = args.components;
+    options.scale = match (args.scale, args.no_scale) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    };
     options.overwrite = args.overwrite;
     options.artifact = Some(artifact::maker(args.weights.clone()));
     let control = Control::default();

@@ -281,6 +281,7 @@ pub(crate) fn read(path: &Path, stage: Stage) -> Result<Vec<u8>, Error> {
     })
 }
 
+#[allow(deprecated, reason = "kept working for those who already use it")]
 fn device(device: DeviceArg) -> Result<Device, Failure> {
     match device {
         DeviceArg::Flex => Ok(Device::flex()),

@@ -244,7 +244,7 @@ impl Finish<'_> {
             ..Summary::default()
         };
         summary.options.insert(String::from("scale"), self.options.scale.to_string());
-        let keep = self.options.keep.map_or_else(|| String::from("none"), |k| format!("{k:?}"));
+        let keep = self.options.keep.map_or_else(|| String::from("none"), |k| k.to_string());
         summary.options.insert(String::from("components"), keep);
         for part in &manifest.parts {
             summary.images += part.objects;

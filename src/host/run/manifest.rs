@@ -1,7 +1,7 @@
 //! [`Manifest`]: what a run has finished, in one JSON file beside its output.
 
 use super::OutputStore;
-use crate::{Error, ErrorKind, Result, Stage, host::sink::Format};
+use crate::{Error, ErrorKind, Result, Stage, host::sink::Format, pca::Keep};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
@@ -146,6 +146,15 @@ pub struct ComponentsEntry {
     pub file: FileEntry,
 }
 
+/// What is made of the features once they are all there.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// Components to keep; `None` for features alone.
+    pub keep: Option<Keep>,
+    /// Whether features are scaled to unit variance before the analysis.
+    pub scale: bool,
+}
+
 /// What a run has finished, and what it was asked to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -156,6 +165,9 @@ pub struct Manifest {
     pub fruitcore: String,
     /// Everything that determines the features: input, recipe, network, weights, part size, ….
     pub config: BTreeMap<String, String>,
+    /// What was asked to be fitted; may change from start to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
     /// Format of features and components.
     pub table_format: Format,
     /// The shard this manifest is of.
@@ -179,6 +191,7 @@ impl Manifest {
             format: FORMAT,
             fruitcore: String::from(env!("CARGO_PKG_VERSION")),
             config,
+            fit: None,
             table_format,
             shard,
             merged: false,

@@ -1,9 +1,12 @@
 //! Many machines' shards → one fit, components and summary.
 
-use super::{Manifest, OutputStore, RunOptions, Shard, finish::Finish, open_output, prepare};
+use super::{
+    ArtifactFn, Fit, Manifest, OutputStore, RunOptions, Shard, finish::Finish, open_output, prepare,
+};
 use crate::{
     Error, ErrorKind, Result, Stage,
     host::{driver::Control, driver::Phase, summary::Summary},
+    pca::Keep,
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -14,18 +17,31 @@ use alloc::{
 };
 use std::time::Instant;
 
+/// How shards are merged.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct MergeOptions {
+    /// Components to keep; unless set, what the shards were asked for.
+    pub keep: Option<Keep>,
+    /// Whether features are scaled to unit variance; unless set, what the shards were asked for.
+    pub scale: Option<bool>,
+    /// Threads that project parts; unless set, one a core.
+    pub workers: Option<usize>,
+    /// Remove what an earlier merge left in the output.
+    pub overwrite: bool,
+    /// Makes the pipeline artifact of the fitted run.
+    pub artifact: Option<Arc<ArtifactFn>>,
+}
+
 /// Merges the shards found in `inputs` (outputs of runs with a [`Shard`]; one output may hold
 /// several) and writes components, artifact, `rejects.csv`, summary and a manifest that names where
 /// every part is. Features stay where they are. `output` may be one of the inputs.
-///
-/// Of `options`, `keep`, `scale`, `artifact`, `overwrite` and the number of workers count; all else
-/// is the shards'.
 ///
 /// # Errors
 /// [`ErrorKind::Insufficient`] naming the shards that are missing or unfinished;
 /// [`ErrorKind::Mismatch`] if the shards are of different runs, saying what differs, or one is
 /// given twice; [`ErrorKind::Interrupted`] after [`Control::cancel`]; and what the stores report.
-pub fn merge(inputs: &[String], output: &str, options: &RunOptions, control: &Control) -> Result<Summary> {
+pub fn merge(inputs: &[String], output: &str, options: &MergeOptions, control: &Control) -> Result<Summary> {
     let begun = Instant::now();
     control.enter(Phase::Start);
     let mut stores = BTreeMap::new();
@@ -45,13 +61,23 @@ pub fn merge(inputs: &[String], output: &str, options: &RunOptions, control: &Co
         }
         stores.insert(input.clone(), store);
     }
-    let merged = join(shards, inputs, output)?;
+    let asked = fit(&shards, options)?;
+    let mut merged = join(shards, inputs, output)?;
+    merged.fit = Some(asked);
     let store = match stores.get(output) {
         Some(store) => Arc::clone(store),
         None => open_output(output)?,
     };
-    let mut options = options.clone();
-    options.format = merged.table_format.clone();
+    let mut run = RunOptions {
+        keep: asked.keep,
+        scale: asked.scale,
+        format: merged.table_format.clone(),
+        artifact: options.artifact.clone(),
+        ..RunOptions::default()
+    };
+    if let Some(workers) = options.workers {
+        run.limits.workers = workers;
+    }
     let columns = merged.config.get("feature length").and_then(|n| n.parse().ok()).unwrap_or(0);
     let _lock = store.lock("merge")?;
     let merged = continue_from(&*store, merged, options.overwrite)?;
@@ -66,13 +92,45 @@ pub fn merge(inputs: &[String], output: &str, options: &RunOptions, control: &Co
                 None => open_output(origin),
             },
         },
-        options: &options,
+        options: &run,
         columns,
         device: String::from("none (merge)"),
         control,
         begun,
     };
     finish.run(merged)
+}
+
+/// What to fit: as asked here, else as the shards were asked, if they agree.
+fn fit(shards: &[(String, Manifest)], options: &MergeOptions) -> Result<Fit> {
+    let default = RunOptions::default();
+    let mut all = shards.iter().map(|(place, shard)| {
+        let theirs = shard.fit.unwrap_or(Fit { keep: default.keep, scale: default.scale });
+        let keep = options.keep.map_or(theirs.keep, Some);
+        (place, Fit { keep, scale: options.scale.unwrap_or(theirs.scale) })
+    });
+    let Some((place, first)) = all.next() else {
+        return Ok(Fit {
+            keep: options.keep.or(default.keep),
+            scale: options.scale.unwrap_or(default.scale),
+        });
+    };
+    match all.find(|(_, other)| *other != first) {
+        None => Ok(first),
+        Some((other, fit)) => {
+            let m = format!(
+                "the shards were asked for different fits: {} in {place}, {} in {other}; say what to fit with --components and --no-scale",
+                show(first),
+                show(fit)
+            );
+            Err(Error::new(ErrorKind::Mismatch, Stage::Run, m).at(place.clone()))
+        }
+    }
+}
+
+fn show(fit: Fit) -> String {
+    let keep = fit.keep.map_or_else(|| String::from("features alone"), |k| format!("components {k}"));
+    format!("{keep}, {}", if fit.scale { "scaled" } else { "not scaled" })
 }
 
 /// One manifest of all shards, after making sure that they are all of one run and complete.

@@ -24,8 +24,8 @@ mod prepare;
 mod store;
 
 pub use finish::{Artifact, ArtifactFn};
-pub use manifest::{ComponentsEntry, FileEntry, Manifest, PartEntry, Shard};
-pub use merge::merge;
+pub use manifest::{ComponentsEntry, FileEntry, Fit, Manifest, PartEntry, Shard};
+pub use merge::{MergeOptions, merge};
 pub use store::{LocalStore, OutputStore, RemoteStore, open_output};
 
 pub(crate) use manifest::hex;
@@ -177,6 +177,7 @@ impl Run {
             );
             return Err(Error::new(ErrorKind::Mismatch, Stage::Run, m).at(self.source.describe()));
         }
+        manifest.fit = Some(Fit { keep: options.keep, scale: options.scale });
         manifest.parts_total = Some(listing.parts);
         manifest.objects_total = Some(listing.objects);
         manifest.write(store)?;

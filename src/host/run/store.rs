@@ -1,6 +1,9 @@
 //! [`OutputStore`]: the few operations a run needs of its output folder or bucket.
 
-use crate::{Error, ErrorKind, Result, Stage, host::source::connect_output};
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    host::source::{OutputPlace, Service, connect_output, explain},
+};
 use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::{
@@ -84,8 +87,8 @@ pub fn open_output(target: &str) -> Result<Arc<dyn OutputStore>> {
     match url::Url::parse(target) {
         // A one-letter scheme is a drive.
         Ok(url) if url.scheme().len() > 1 && url.scheme() != "file" => {
-            let (store, prefix, name) = connect_output(&url)?;
-            Ok(Arc::new(RemoteStore::new(store, prefix, name)?))
+            let OutputPlace { store, service, prefix, name } = connect_output(&url)?;
+            Ok(Arc::new(RemoteStore { service, ..RemoteStore::new(store, prefix, name)? }))
         }
         Ok(url) if url.scheme() == "file" => match url.to_file_path() {
             Ok(path) => Ok(Arc::new(LocalStore::new(path))),
@@ -223,6 +226,7 @@ impl OutputStore for LocalStore {
 /// run (or per shard) is the user's promise.
 pub struct RemoteStore {
     store: Arc<dyn ObjectStore>,
+    service: Service,
     prefix: StorePath,
     name: String,
     runtime: tokio::runtime::Runtime,
@@ -240,7 +244,7 @@ impl RemoteStore {
             .enable_all()
             .build()
             .map_err(|e| Error::new(ErrorKind::Io, Stage::Sink, format!("{e}")).because(e))?;
-        Ok(Self { store, prefix, name: name.into(), runtime })
+        Ok(Self { store, service: Service::Given, prefix, name: name.into(), runtime })
     }
 
     fn path(&self, name: &str) -> StorePath {
@@ -249,16 +253,10 @@ impl RemoteStore {
     }
 
     fn error(&self, name: &str, e: object_store::Error) -> Error {
-        use object_store::Error as E;
-        let (kind, remedy) = match &e {
-            E::NotFound { .. } => (ErrorKind::NotFound, "; does the bucket exist?"),
-            E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
-                (ErrorKind::PermissionDenied, "; check credentials and region")
-            }
-            E::NotSupported { .. } | E::NotImplemented { .. } => (ErrorKind::Unsupported, ""),
-            _ => (ErrorKind::Network, "; start again to go on: finished parts are kept"),
-        };
-        let m = format!("{e}{remedy}");
+        let (kind, mut m) = explain(&e, self.service);
+        if kind == ErrorKind::Network {
+            m.push_str("; start again to go on: finished parts are kept");
+        }
         Error::new(kind, Stage::Sink, m).at(format!("{}/{name}", self.name)).because(e)
     }
 

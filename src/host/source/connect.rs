@@ -13,7 +13,7 @@ use url::Url;
 /// Which service a URL names; decides the listing order and the advice in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "each comes with a feature")]
-pub(super) enum Service {
+pub(crate) enum Service {
     S3,
     Google,
     Azure,
@@ -76,11 +76,11 @@ pub(super) fn public(url: &Url) -> String {
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure", feature = "http"))]
 mod cloud {
     use super::*;
-    use alloc::vec::Vec;
     use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
     /// Settings of one service: environment variables first, then the options, keys in lower case.
-    pub(super) fn settings(prefix: &str, options: &SourceOptions) -> Vec<(String, String)> {
+    #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
+    pub(super) fn settings(prefix: &str, options: &SourceOptions) -> alloc::vec::Vec<(String, String)> {
         let environment = std::env::vars_os().filter_map(|(key, value)| {
             let (key, value) = (key.into_string().ok()?, value.into_string().ok()?);
             (!prefix.is_empty() && key.starts_with(prefix)).then(|| (key.to_ascii_lowercase(), value))
@@ -112,6 +112,7 @@ mod cloud {
     }
 
     /// A plain-http endpoint is allowed where the user names one.
+    #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
     pub(super) fn plain_endpoint(settings: &[(String, String)]) -> bool {
         settings.iter().any(|(key, value)| key.contains("endpoint") && value.starts_with("http://"))
     }

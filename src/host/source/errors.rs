@@ -55,11 +55,17 @@ pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
     Error::new(kind, Stage::Source, message)
 }
 
-/// A failure of an object store.
+/// A failure of an object store that is read.
 pub(super) fn store(error: object_store::Error, service: Service) -> Error {
-    let text = chain(&error);
+    let (kind, message) = explain(&error, service);
+    new(kind, message).because(error)
+}
+
+/// What kind of failure of an object store it is, and what to do.
+pub(crate) fn explain(error: &object_store::Error, service: Service) -> (ErrorKind, String) {
+    let text = chain(error);
     let has = |needle: &str| text.contains(needle);
-    let (kind, message) = if has("NoSuchBucket") || has("ContainerNotFound") || has("bucket does not exist") {
+    if has("NoSuchBucket") || has("ContainerNotFound") || has("bucket does not exist") {
         (ErrorKind::NotFound, String::from("the bucket doesn't exist; check its name, account and region"))
     } else if has("PermanentRedirect")
         || has("AuthorizationHeaderMalformed")
@@ -82,23 +88,20 @@ pub(super) fn store(error: object_store::Error, service: Service) -> Error {
         let advice = credentials(service);
         (
             ErrorKind::PermissionDenied,
-            format!("access denied: these credentials may not list or read here; {advice}"),
+            format!("access denied: these credentials don't allow it here; {advice}"),
         )
     } else if has("401 Unauthorized") {
         (ErrorKind::PermissionDenied, format!("the store asks for credentials; {}", credentials(service)))
     } else if has("404 Not Found") {
         (ErrorKind::NotFound, String::from("does not exist; check the bucket and path"))
     } else {
-        match &error {
+        match error {
             object_store::Error::NotFound { .. } => {
                 (ErrorKind::NotFound, String::from("does not exist; check the bucket and path"))
             }
             object_store::Error::PermissionDenied { .. } => (
                 ErrorKind::PermissionDenied,
-                format!(
-                    "access denied: these credentials may not list or read here; {}",
-                    credentials(service)
-                ),
+                format!("access denied: these credentials don't allow it here; {}", credentials(service)),
             ),
             object_store::Error::Unauthenticated { .. } => (
                 ErrorKind::PermissionDenied,
@@ -133,8 +136,7 @@ pub(super) fn store(error: object_store::Error, service: Service) -> Error {
                 format!("the store could not be reached or broke off ({}); try again later", short(&text)),
             ),
         }
-    };
-    new(kind, message).because(error)
+    }
 }
 
 /// Whether another attempt may help and hasn't been made by the store's own client already.

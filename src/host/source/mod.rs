@@ -90,11 +90,24 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// The store behind an output's URL, the place in it, and the URL as messages may show it; opened
-/// with the settings that reading it would use.
-pub(crate) fn connect_output(
-    url: &url::Url,
-) -> Result<(Arc<dyn object_store::ObjectStore>, object_store::path::Path, String)> {
-    let (connection, path) = connect::connect(url, &SourceOptions::default())?;
-    Ok((connection.store, path, connect::public(url)))
+pub(crate) use connect::Service;
+pub(crate) use errors::explain;
+
+/// What stands behind an output's URL; opened with the settings that reading it would use.
+pub(crate) struct OutputPlace {
+    pub(crate) store: Arc<dyn object_store::ObjectStore>,
+    pub(crate) service: Service,
+    pub(crate) prefix: object_store::path::Path,
+    /// The URL as messages may show it.
+    pub(crate) name: String,
+}
+
+pub(crate) fn connect_output(url: &url::Url) -> Result<OutputPlace> {
+    let (connection, prefix) = connect::connect(url, &SourceOptions::default())?;
+    Ok(OutputPlace {
+        store: connection.store,
+        service: connection.service,
+        prefix,
+        name: connect::public(url),
+    })
 }
