@@ -14,7 +14,7 @@
 //! | [`preprocess`] | [`Preprocessor`] | [`RecipePreprocessor`](preprocess::RecipePreprocessor) with presets of every checkpoint family |
 //! | [`featurize`] | [`Featurizer`] | [`NetworkFeaturizer`](featurize::NetworkFeaturizer): VGG16, ResNet50, MobileNetV2 in torchvision's and Keras' variant |
 //! | [`scale`], [`pca`] | [`IncrementalPca`](pca::IncrementalPca) | [`CovariancePca`](pca::CovariancePca) (exact), [`SketchPca`](pca::SketchPca) (O(ℓ·d) memory) |
-//! | [`classify`] | | nearest centroid, softmax regression, k-means and measures |
+//! | [`classify`] | | heads (nearest centroid, softmax regression, k-NN), k-means and measures |
 //! | [`pipeline`] | | what was fitted as one file that runs from a byte slice |
 //!
 //! # From frames to components

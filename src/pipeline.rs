@@ -1,11 +1,12 @@
 //! The pipeline artifact: a fitted run as one file, and one frame through it.
 //!
 //! The file is a `.safetensors`: its tensors are the network's weights under their own names and the
-//! projection's parts; its metadata holds recipe, network, classes and versions as JSON, and a
-//! checksum of the whole file. [`Pipeline::from_bytes`] runs it from a byte slice without any file
+//! projection's and the heads' parts; its metadata holds recipe, network, classes, heads and versions
+//! as JSON, and a checksum of the whole file. [`Pipeline::from_bytes`] runs it from a byte slice without any file
 //! system, so what was fitted in the cloud runs unchanged on a board.
 
 mod file;
+mod heads;
 mod write;
 
 pub use file::PipelineFile;
@@ -13,6 +14,7 @@ pub use write::{PipelineBuilder, Storage};
 
 use crate::{
     Error, ErrorKind, Featurizer, Frame, Preprocessor, Result, Stage,
+    classify::{Head, Prediction, Reads},
     featurize::{NetworkFeaturizer, network::NetworkSpec, weights::WeightSource},
     pca::{Projection, Rows},
     preprocess::{Recipe, RecipePreprocessor},
@@ -32,6 +34,8 @@ mod key {
     pub(super) const PROJECTION: &str = "projection";
     pub(super) const CLASSES: &str = "classes";
     pub(super) const WEIGHTS: &str = "weights";
+    /// Left out if there are none, so that such a file is as it was before there were heads.
+    pub(super) const HEADS: &str = "heads";
     pub(super) const NOTES: &str = "notes";
     pub(super) const CHECKSUM: &str = "checksum";
 }
@@ -53,10 +57,11 @@ struct ProjectionNote {
     whitened: bool,
 }
 
-/// A fitted pipeline, ready to run: a [`Frame`] becomes components.
+/// A fitted pipeline, ready to run: a [`Frame`] becomes components, and a label if a head was fitted.
 ///
 /// ```
 /// use burn::tensor::Device;
+/// use fruitcore::classify::{CentroidFit, Head, Reads};
 /// use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 /// use fruitcore::featurize::weights::RandomWeights;
 /// use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows};
@@ -72,16 +77,22 @@ struct ProjectionNote {
 /// let rows: Vec<f32> = (0..4 * 1280).map(|i| (i % 7) as f32).collect();
 /// pca.partial_fit(Rows::new(&rows, 1280)?)?;
 /// let projection = pca.fit(Keep::Count(2))?;
+/// let mut fit = CentroidFit::new(2)?;
+/// fit.partial_fit(Rows::new(&[1.0, 2.0, -3.0, 1.0], 2)?, &["kiwi", "lemon"])?;
+/// let head = Head::new("fruit", Reads::Components, fit.finish()?)?;
 /// let recipe = Preset::KerasTf.recipe(32)?;
 /// let bytes = Pipeline::builder(&recipe, spec, &projection)
 ///     .weights(&weights, Storage::F32)
+///     .head(&head)
 ///     .to_bytes()?;
 ///
 /// // Elsewhere: load and run.
 /// let mut pipeline = Pipeline::from_bytes(&bytes, &Device::default())?;
 /// let pixels = [128; 40 * 30 * 3];
-/// let components = pipeline.transform(&Frame::new(PixelFormat::Rgb, 40, 30, &pixels)?)?;
-/// assert_eq!(components.len(), 2);
+/// let frame = Frame::new(PixelFormat::Rgb, 40, 30, &pixels)?;
+/// assert_eq!(pipeline.transform(&frame)?.len(), 2);
+/// let prediction = pipeline.classify(&frame)?;
+/// println!("{:?}, {:.0} %", prediction.label(), 100.0 * prediction.probability());
 /// # Ok::<(), fruitcore::Error>(())
 /// ```
 pub struct Pipeline {
@@ -90,7 +101,14 @@ pub struct Pipeline {
     featurizer: NetworkFeaturizer,
     projection: Projection,
     classes: Vec<String>,
+    heads: Vec<Head>,
+    /// The head in use.
+    head: usize,
+    top: usize,
 }
+
+/// Classes in a prediction unless another number is asked for.
+const TOP: usize = 5;
 
 impl Pipeline {
     /// Starts writing an artifact from what a run has fitted.
@@ -115,12 +133,24 @@ impl Pipeline {
     /// # Errors
     /// What preprocessing or the network refuses about the frame.
     pub fn features(&mut self, frame: &Frame<'_>) -> Result<Vec<f32>> {
-        let shape = self.preprocessor.output_shape();
-        let mut input = vec![0.0; shape.iter().product()];
-        self.preprocessor.preprocess_into(frame, &mut input)?;
-        let [c, h, w] = shape;
+        self.features_of(core::slice::from_ref(frame))
+    }
+
+    /// Several frames in one pass, `[frames, features]`.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features); the first frame that is refused ends it.
+    pub fn features_of(&mut self, frames: &[Frame<'_>]) -> Result<Vec<f32>> {
+        if frames.is_empty() {
+            return Ok(Vec::new());
+        }
+        let [c, h, w] = self.preprocessor.output_shape();
+        let mut input = vec![0.0; frames.len() * c * h * w];
+        for (frame, input) in frames.iter().zip(input.chunks_exact_mut(c * h * w)) {
+            self.preprocessor.preprocess_into(frame, input)?;
+        }
         let options = (self.featurizer.device(), DType::F32);
-        let batch = Tensor::<4>::from_data(TensorData::new(input, [1, c, h, w]), options);
+        let batch = Tensor::<4>::from_data(TensorData::new(input, [frames.len(), c, h, w]), options);
         self.featurizer.featurize(batch)?.into_data().try_into_vec::<f32>().map_err(|e| {
             let m = format!("the device gave features that are no f32: {e:?}; choose another device");
             Error::new(ErrorKind::Unsupported, Stage::Featurize, m)
@@ -137,6 +167,70 @@ impl Pipeline {
         let mut components = vec![0.0; self.projection.kept()];
         self.projection.transform_into(Rows::new(&features, features.len())?, &mut components)?;
         Ok(components)
+    }
+
+    /// One frame to its class, by the selected head (the first unless
+    /// [`select_head`](Self::select_head) was called).
+    ///
+    /// # Errors
+    /// As [`transform`](Self::transform); [`ErrorKind::NotFound`] if the artifact has no head.
+    pub fn classify(&mut self, frame: &Frame<'_>) -> Result<Prediction<'_>> {
+        self.selected()?;
+        let features = self.features(frame)?;
+        self.classify_features(&features)
+    }
+
+    /// Several frames to their classes in one pass of the network.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify); the first frame that is refused ends it.
+    pub fn classify_batch(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Prediction<'_>>> {
+        self.selected()?;
+        let features = self.features_of(frames)?;
+        let rows = features.chunks_exact(self.projection.columns());
+        rows.map(|row| self.classify_features(row)).collect()
+    }
+
+    /// Features of one frame to its class: with [`features`](Self::features), several heads can look
+    /// at one frame.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if the artifact has no head, [`ErrorKind::Shape`] for another number of
+    /// features, [`ErrorKind::NonFinite`] for NaN or infinity.
+    pub fn classify_features(&self, features: &[f32]) -> Result<Prediction<'_>> {
+        let head = self.selected()?;
+        match head.reads() {
+            Reads::Features => head.predict(features, self.top),
+            Reads::Components => {
+                let mut components = vec![0.0; self.projection.kept()];
+                self.projection
+                    .transform_into(Rows::new(features, features.len().max(1))?, &mut components)?;
+                head.predict(&components, self.top)
+            }
+        }
+    }
+
+    /// Chooses the head that classifies from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] listing those that are there; the choice then stays as it was.
+    pub fn select_head(&mut self, name: &str) -> Result<()> {
+        self.head = heads::position(&self.heads, name)?;
+        Ok(())
+    }
+
+    /// How many classes predictions list from now on, at least one; 5 at first.
+    pub fn set_top(&mut self, classes: usize) {
+        self.top = classes.max(1);
+    }
+
+    /// The artifact's classifiers.
+    pub fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    fn selected(&self) -> Result<&Head> {
+        self.heads.get(self.head).ok_or_else(|| fail(ErrorKind::NotFound, heads::NONE))
     }
 
     /// The network, without its weights.
@@ -162,6 +256,9 @@ impl Pipeline {
             featurizer: NetworkFeaturizer::new(&graph, weights, device)?,
             projection: file.projection().clone(),
             classes: file.classes().to_vec(),
+            heads: file.heads().to_vec(),
+            head: 0,
+            top: TOP,
         })
     }
 }

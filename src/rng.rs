@@ -1,5 +1,6 @@
 //! SplitMix64 (Steele, Lea & Flood 2014): one multiplication chain a draw, the same everywhere.
 
+#[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
 
 impl Rng {

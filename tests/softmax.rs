@@ -6,6 +6,7 @@ mod blobs;
 
 use blobs::{Case, numbers};
 use fruitcore::classify::softmax::{Softmax, SoftmaxFit};
+use fruitcore::classify::{Head, Reads};
 use fruitcore::pca::Rows;
 use fruitcore::{ErrorKind, Result};
 
@@ -44,7 +45,7 @@ fn probabilities_equal_scikit_learn() -> Result<()> {
         let mut scratch = vec![0.0; case.classes];
         let mut right = 0;
         for (i, row) in case.rows[half * case.columns..].chunks(case.columns).enumerate() {
-            let (class, p) = head.predict(row, &mut scratch)?.expect("no threshold");
+            let (class, p) = head.predict(row, &mut scratch)?;
             assert_eq!(p, scratch[class]);
             right += usize::from(class == case.labels[half + i] as usize);
             let Some(peer) = case.expected["probabilities"].get(i) else { continue };
@@ -76,19 +77,19 @@ fn calibration_finds_the_peers_temperature() -> Result<()> {
         let half = case.labels.len() / 2;
         let rows = Rows::new(&case.rows[half * case.columns..], case.columns)?;
         let labels = &case.labels[half..];
-        let head = fit(&case, 256)?.calibrate(rows, labels)?;
+        let head = Head::new("test", Reads::Components, fit(&case, 256)?)?.calibrate(rows, labels)?;
         let peer = case.expected["temperature"].as_f64().expect("number");
         let ours = f64::from(head.temperature());
         assert!((ours / peer - 1.0).abs() < 2e-3, "{ours}, expected {peer}");
 
         let threshold = head.threshold_losing(0.1, rows, labels)?;
         let known = head.clone().with_threshold(threshold)?;
-        let mut scratch = vec![0.0; case.classes];
         let (mut right, mut kept) = (0.0, 0.0);
         for (row, &label) in rows.data().chunks(case.columns).zip(labels) {
-            let is = |p: Option<(usize, f32)>| f64::from(p.is_some_and(|(c, _)| c == label as usize));
-            right += is(head.predict(row, &mut scratch)?);
-            kept += is(known.predict(row, &mut scratch)?);
+            let prediction = head.predict(row, 1)?;
+            right += f64::from(prediction.class() == Some(label as usize));
+            kept += f64::from(known.predict(row, 1)?.class() == Some(label as usize));
+            assert_eq!(known.predict(row, 1)?.best(), prediction.best());
         }
         assert!((kept / right - 0.9).abs() < 0.02, "{kept} of {right}");
     }
@@ -111,11 +112,15 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     let bad = Softmax::from_parts(names(), vec![0.0; 3], vec![0.0; 2]);
     assert_eq!(bad.map_err(kind).err(), Some(ErrorKind::Shape));
     let head = Softmax::from_parts(names(), vec![0.0; 4], vec![0.0; 2])?;
+    assert_eq!(head.predict(&[1.0], &mut [0.0; 2]).map_err(kind).err(), Some(ErrorKind::Shape));
+    let head = Head::new("test", Reads::Features, head)?;
     assert!(head.clone().with_threshold(1.5).is_err() && head.clone().with_threshold(f32::NAN).is_err());
+    assert!(head.clone().with_temperature(0.0).is_err());
     // Even odds are below 0.6: unknown.
     let unsure = head.with_threshold(0.6)?;
-    assert_eq!(unsure.predict(&[1.0, 2.0], &mut [0.0; 2])?, None);
-    assert_eq!(unsure.predict(&[1.0], &mut [0.0; 2]).map_err(kind).err(), Some(ErrorKind::Shape));
+    assert_eq!(unsure.predict(&[1.0, 2.0], 1)?.label(), None);
+    assert_eq!(unsure.predict(&[1.0], 1).map_err(kind).err(), Some(ErrorKind::Shape));
+    assert_eq!(unsure.predict(&[f32::NAN, 1.0], 1).map_err(kind).err(), Some(ErrorKind::NonFinite));
     Ok(())
 }
 
@@ -125,6 +130,6 @@ fn separable_data_without_penalty_stops() -> Result<()> {
     let config = SoftmaxFit::new(1, vec!["low".into(), "high".into()])?.l2(0.0).max_iterations(50);
     let (head, report) = config.fit(|visit| visit(Rows::new(&[-1.0, -2.0, 1.0, 2.0], 1)?, &[0, 0, 1, 1]))?;
     assert!(report.iterations <= 50 && head.weights().iter().all(|w| w.is_finite()));
-    assert_eq!(head.predict(&[1.5], &mut [0.0; 2])?.map(|p| p.0), Some(1));
+    assert_eq!(head.predict(&[1.5], &mut [0.0; 2])?.0, 1);
     Ok(())
 }

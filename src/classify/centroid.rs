@@ -9,6 +9,8 @@ use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, vec,
 pub struct CentroidFit {
     columns: usize,
     sums: BTreeMap<String, (u64, Vec<f64>)>,
+    /// ‖row‖² of all rows.
+    squares: f64,
 }
 
 /// Assigns a row to the class with the nearest mean (Euclidean).
@@ -27,6 +29,7 @@ pub struct NearestCentroid {
     columns: usize,
     classes: Vec<String>,
     centroids: Vec<f32>,
+    variance: f32,
 }
 
 impl CentroidFit {
@@ -38,7 +41,7 @@ impl CentroidFit {
         if columns == 0 {
             return Err(error(ErrorKind::InvalidArgument, "rows need at least one column".into()));
         }
-        Ok(Self { columns, sums: BTreeMap::new() })
+        Ok(Self { columns, sums: BTreeMap::new(), squares: 0.0 })
     }
 
     /// Adds `[n, columns]` rows with one label each.
@@ -57,6 +60,7 @@ impl CentroidFit {
         }
         for (row, label) in rows.data().chunks_exact(self.columns).zip(labels) {
             let label = label.as_ref();
+            self.squares += row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>();
             if !self.sums.contains_key(label) {
                 self.sums.insert(label.to_owned(), (0, vec![0.0; self.columns]));
             }
@@ -82,6 +86,7 @@ impl CentroidFit {
             mine.0 += count;
             mine.1.iter_mut().zip(sum).for_each(|(s, v)| *s += v);
         }
+        self.squares += other.squares;
         Ok(())
     }
 
@@ -94,15 +99,49 @@ impl CentroidFit {
             return Err(error(ErrorKind::Insufficient, "no labelled rows to take class means of".into()));
         }
         let means = self.sums.values().flat_map(|(n, sum)| sum.iter().map(|s| (s / *n as f64) as f32));
-        Ok(NearestCentroid {
-            columns: self.columns,
-            classes: self.sums.keys().cloned().collect(),
-            centroids: means.collect(),
-        })
+        let classes = self.sums.keys().cloned().collect();
+        NearestCentroid::from_parts(classes, means.collect(), self.variance() as f32)
+    }
+
+    /// Mean squared deviation of a value from its class's mean; from the mean of all rows if no class
+    /// has two, 1 if rows don't differ at all.
+    fn variance(&self) -> f64 {
+        let of = |n: u64, sum: &[f64]| sum.iter().map(|s| s * s).sum::<f64>() / n as f64;
+        let rows: u64 = self.sums.values().map(|(n, _)| n).sum();
+        let mut whole = vec![0.0; self.columns];
+        for (_, sum) in self.sums.values() {
+            whole.iter_mut().zip(sum).for_each(|(w, s)| *w += s);
+        }
+        let within = self.squares - self.sums.values().map(|(n, sum)| of(*n, sum)).sum::<f64>();
+        let total = self.squares - of(rows, &whole);
+        // What is left of equal rows is rounding.
+        let least = self.squares * 1e-12;
+        let found = [within, total].into_iter().find(|v| *v > least && v.is_finite());
+        found.map_or(1.0, |v| v / (rows as f64 * self.columns as f64))
     }
 }
 
 impl NearestCentroid {
+    /// From class means `[classes, columns]` row-major and the variance within classes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if the lengths don't fit, [`ErrorKind::NonFinite`] for NaN or infinity or
+    /// a variance that is not positive.
+    pub fn from_parts(classes: Vec<String>, centroids: Vec<f32>, variance: f32) -> Result<Self> {
+        if classes.is_empty() || centroids.is_empty() || !centroids.len().is_multiple_of(classes.len()) {
+            let m = format!("{} values for the means of {} classes", centroids.len(), classes.len());
+            return Err(error(ErrorKind::Shape, m));
+        }
+        if centroids.iter().any(|v| !v.is_finite()) {
+            return Err(error(ErrorKind::NonFinite, "a class mean is not finite".into()));
+        }
+        if !(variance > 0.0 && variance.is_finite()) {
+            let m = format!("the variance within classes must be positive and finite, found {variance}");
+            return Err(error(ErrorKind::NonFinite, m));
+        }
+        Ok(Self { columns: centroids.len() / classes.len(), classes, centroids, variance })
+    }
+
     /// Class names; predictions are indices into them.
     pub fn classes(&self) -> &[String] {
         &self.classes
@@ -111,6 +150,34 @@ impl NearestCentroid {
     /// Class means, `[classes, columns]` row-major.
     pub fn centroids(&self) -> &[f32] {
         &self.centroids
+    }
+
+    /// Values in a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Mean squared deviation of a value from its class's mean, over all rows and columns.
+    pub fn variance(&self) -> f32 {
+        self.variance
+    }
+
+    /// Log-likelihoods up to a constant, `[classes]`, if each class is a Gaussian around its mean
+    /// with the same variance in every column.
+    pub(super) fn scores(&self, row: &[f32], out: &mut [f32]) -> Result<()> {
+        if row.len() != self.columns || out.len() != self.classes.len() {
+            let (columns, classes) = (self.columns, self.classes.len());
+            let m = format!(
+                "expected {columns} values and room for {classes} classes, found {} and {}",
+                row.len(),
+                out.len()
+            );
+            return Err(error(ErrorKind::Shape, m));
+        }
+        for (o, centroid) in out.iter_mut().zip(self.centroids.chunks_exact(self.columns)) {
+            *o = -squared(row, centroid) / (2.0 * self.variance);
+        }
+        Ok(())
     }
 
     /// The nearest class and its squared distance. Allocates nothing.
@@ -146,6 +213,22 @@ mod tests {
         b.partial_fit(Rows::new(&rows[21..], 3)?, &labels[7..])?;
         b.merge(&a)?;
         assert_eq!(whole.finish()?, b.finish()?);
+        Ok(())
+    }
+
+    #[test]
+    fn variance_is_the_one_within_classes() -> Result<()> {
+        let of = |rows: &[f32], labels: &[&str]| -> Result<f32> {
+            let mut fit = CentroidFit::new(2)?;
+            fit.partial_fit(Rows::new(rows, 2)?, labels)?;
+            Ok(fit.finish()?.variance())
+        };
+        // Deviations of ±1 in one of two columns around each mean.
+        let rows = [9.0, 5.0, 11.0, 5.0, -4.0, 0.0, -6.0, 0.0];
+        assert!((of(&rows, &["a", "a", "b", "b"])? - 0.5).abs() < 1e-6);
+        // One row a class: around the common mean (10, 5).
+        assert!((of(&rows[..4], &["a", "b"])? - 0.5).abs() < 1e-6);
+        assert_eq!(of(&[3.0; 6], &["a", "a", "b"])?, 1.0);
         Ok(())
     }
 

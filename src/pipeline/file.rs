@@ -1,8 +1,11 @@
 //! Reading an artifact from bytes.
 
-use super::{FORMAT, Pipeline, ProjectionNote, VERSION, fail, key, tensor, write};
+use super::{
+    FORMAT, Pipeline, PipelineBuilder, ProjectionNote, Storage, VERSION, fail, heads, key, tensor, write,
+};
 use crate::{
     Error, ErrorKind, Result,
+    classify::{Head, Reads},
     featurize::{network::NetworkSpec, weights::WeightSource},
     pca::{Parts, Projection},
     preprocess::Recipe,
@@ -45,13 +48,15 @@ pub struct PipelineFile<'a> {
     network: NetworkSpec,
     projection: Projection,
     classes: Vec<String>,
+    heads: Vec<Head>,
     notes: BTreeMap<String, String>,
     weights: Weights,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Weights {
-    Inside(usize),
+    /// So many values.
+    Inside(usize, Storage),
     Outside,
 }
 
@@ -62,7 +67,7 @@ impl<'a> PipelineFile<'a> {
     /// [`ErrorKind::Corrupt`] if the bytes are truncated, damaged or no artifact,
     /// [`ErrorKind::Unsupported`] for another format version, [`ErrorKind::Checksum`] if they are not
     /// those that were written, [`ErrorKind::NotFound`] naming a missing tensor,
-    /// [`ErrorKind::Mismatch`] if recipe, network and projection don't fit.
+    /// [`ErrorKind::Mismatch`] if recipe, network, projection and heads don't fit.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
             let m = format!("no readable safetensors file: {e}; copy it again from where it was made");
@@ -114,13 +119,29 @@ impl<'a> PipelineFile<'a> {
         write::fits(&recipe, &network, graph.input_shape(), graph.feature_len(), &projection)?;
         let parameters = graph.parameters();
         let inside = parameters.iter().any(|(name, _)| metadata.info(name).is_some());
-        let mut count = 0;
+        let (mut count, mut storage) = (0, Storage::F32);
         for (name, shape) in parameters.iter().filter(|_| inside) {
-            find(bytes, data, &metadata, name, shape, &[Dtype::F32, Dtype::F16])?;
+            if find(bytes, data, &metadata, name, shape, &[Dtype::F32, Dtype::F16])?.0 == Dtype::F16 {
+                storage = Storage::F16;
+            }
             count += shape.iter().product::<usize>();
         }
-        let weights = if inside { Weights::Inside(count) } else { Weights::Outside };
-        Ok(Self { bytes, data, metadata, recipe, network, projection, classes, notes, weights })
+        let weights = if inside { Weights::Inside(count, storage) } else { Weights::Outside };
+
+        let stated: Vec<heads::HeadNote> =
+            text(key::HEADS).map(|text| parse(key::HEADS, text)).transpose()?.unwrap_or_default();
+        let mut heads: Vec<Head> = Vec::with_capacity(stated.len());
+        for (i, note) in stated.into_iter().enumerate() {
+            let head =
+                note.read(i, &|name, shape, accepted| find(bytes, data, &metadata, name, shape, accepted))?;
+            heads::fits(&head, d, k)?;
+            if heads.iter().any(|other| other.name() == head.name()) {
+                let m = format!("the pipeline has two heads called `{}`; write it again", head.name());
+                return Err(fail(ErrorKind::Corrupt, m));
+            }
+            heads.push(head);
+        }
+        Ok(Self { bytes, data, metadata, recipe, network, projection, classes, heads, notes, weights })
     }
 
     /// Makes it ready to run on a device.
@@ -148,6 +169,26 @@ impl<'a> PipelineFile<'a> {
         Pipeline::assemble(self, weights, device)
     }
 
+    /// Starts writing this artifact anew, to add or replace a head or a note. Weights inside are
+    /// taken over as they are stored.
+    ///
+    /// ```no_run
+    /// # use fruitcore::{classify::Head, pipeline::PipelineFile};
+    /// # fn with_head(bytes: &[u8], head: &Head) -> fruitcore::Result<Vec<u8>> {
+    /// PipelineFile::from_bytes(bytes)?.to_builder().head(head).to_bytes()
+    /// # }
+    /// ```
+    pub fn to_builder(&self) -> PipelineBuilder<'_> {
+        let mut builder = Pipeline::builder(&self.recipe, self.network, &self.projection)
+            .classes(&self.classes)
+            .weights_id(self.weights_id());
+        if let Weights::Inside(_, storage) = self.weights {
+            builder = builder.weights(self, storage);
+        }
+        builder = self.heads.iter().fold(builder, PipelineBuilder::head);
+        self.notes.iter().fold(builder, |builder, (name, text)| builder.note(name, text))
+    }
+
     /// Frames to the network's input.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
@@ -166,6 +207,20 @@ impl<'a> PipelineFile<'a> {
     /// The labels the run met.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// Its classifiers; the first is the one that is used unless another is named.
+    pub fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    /// The head called `name`; the first one for `None`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] listing those that are there.
+    pub fn head(&self, name: Option<&str>) -> Result<&Head> {
+        let at = name.map_or(Ok(0), |name| heads::position(&self.heads, name))?;
+        self.heads.get(at).ok_or_else(|| fail(ErrorKind::NotFound, heads::NONE))
     }
 
     /// What was kept with the pipeline.
@@ -196,7 +251,7 @@ impl<'a> PipelineFile<'a> {
 impl WeightSource for PipelineFile<'_> {
     fn names(&self) -> Vec<String> {
         let mut names = self.metadata.offset_keys();
-        names.retain(|name| !name.starts_with("projection."));
+        names.retain(|name| !name.starts_with("projection.") && !name.starts_with(heads::PREFIX));
         names
     }
 
@@ -230,7 +285,7 @@ impl fmt::Display for PipelineFile<'_> {
         )?;
         writeln!(f, "network     {}", self.network)?;
         match self.weights {
-            Weights::Inside(n) => write!(f, "weights     {n} values inside")?,
+            Weights::Inside(n, _) => write!(f, "weights     {n} values inside")?,
             Weights::Outside => f.write_str("weights     not inside")?,
         }
         match self.weights_id() {
@@ -242,6 +297,15 @@ impl fmt::Display for PipelineFile<'_> {
         writeln!(f, "projection  {} {scaled} features to {} components{whitened}", p.columns(), p.kept())?;
         writeln!(f, "            fitted on {} rows, {:.1} % of variance", p.count(), 100.0 * explained)?;
         write!(f, "classes     {}", self.classes.len())?;
+        for head in &self.heads {
+            let reads = if head.reads() == Reads::Features { "features" } else { "components" };
+            let (name, kind, classes) = (head.name(), head.model().kind(), head.classes().len());
+            write!(
+                f,
+                "\nhead        {name}: {kind} over {reads}, {classes} classes, {} bytes",
+                head.bytes()
+            )?;
+        }
         self.notes.iter().try_for_each(|(name, text)| write!(f, "\n{name:<11} {text}"))
     }
 }

@@ -182,3 +182,154 @@ fn damage_and_foreign_files_are_named() {
     assert_eq!(kind(&replace("keras-tf", "keras-tg")), ErrorKind::Checksum);
     assert_eq!(kind(b""), ErrorKind::Corrupt);
 }
+
+use crate::classify::{CentroidFit, Metric, NeighborsFit, Weighting, softmax::Softmax};
+
+/// One head of each kind, over features and over components.
+fn heads() -> Vec<Head> {
+    let values = |n: usize| (0..n).map(|i| (i * i % 23) as f32 / 7.0 - 1.0).collect::<Vec<f32>>();
+    let names = ["apple", "kiwi \"green\"", "lemon"];
+    let mut centroids = CentroidFit::new(3).unwrap();
+    centroids.partial_fit(Rows::new(&values(18), 3).unwrap(), &[names, names].concat()).unwrap();
+    let mut neighbors = NeighborsFit::new(3).unwrap();
+    neighbors.partial_fit(Rows::new(&values(18), 3).unwrap(), &[names, names].concat()).unwrap();
+    let weights = values(3 * 1280).iter().map(|v| v / 50.0).collect();
+    let softmax = Softmax::from_parts(names.map(String::from).to_vec(), weights, values(3)).unwrap();
+    Vec::from([
+        Head::new("means", Reads::Components, centroids.finish().unwrap()).unwrap(),
+        Head::new("linear", Reads::Features, softmax).unwrap().with_temperature(1.7).unwrap(),
+        Head::new(
+            "near",
+            Reads::Components,
+            neighbors.finish(3, Metric::Cosine, Weighting::Distance).unwrap(),
+        )
+        .unwrap()
+        .with_threshold(0.25)
+        .unwrap()
+        .note("fitted on", "6 pictures"),
+    ])
+}
+
+#[test]
+fn heads_are_read_as_written_and_classify_the_same() {
+    let f = fitted();
+    let single = heads();
+    let half: Vec<Head> = heads().into_iter().map(|h| h.in_half_precision().unwrap()).collect();
+    for heads in [&single, &half] {
+        let builder = heads.iter().fold(builder(&f).weights(&f.weights, Storage::F16), PipelineBuilder::head);
+        let bytes = builder.to_bytes().unwrap();
+        let file = PipelineFile::from_bytes(&bytes).unwrap();
+        assert_eq!(file.heads(), heads);
+        assert_eq!(file.head(None).unwrap().name(), "means");
+        assert!(format!("{file}").contains("near: knn over components, 3 classes"), "{file}");
+        assert_eq!(file.names().len(), f.spec.graph().unwrap().parameters().len());
+
+        let mut pipeline = file.load(&Device::default()).unwrap();
+        let pixels = pixels();
+        let frames = [frame(&pixels), frame(&pixels[..40 * 30 * 3])];
+        let features = pipeline.features(&frames[0]).unwrap();
+        let components = pipeline.transform(&frames[0]).unwrap();
+        for head in heads {
+            pipeline.select_head(head.name()).unwrap();
+            pipeline.set_top(2);
+            let row = if head.reads() == Reads::Features { &features } else { &components };
+            let expected = head.predict(row, 2).unwrap();
+            assert_eq!(pipeline.classify(&frames[0]).unwrap(), expected);
+            assert_eq!(pipeline.classify_features(&features).unwrap(), expected);
+            let batch = pipeline.classify_batch(&frames).unwrap();
+            assert_eq!((batch.len(), batch[0].best()), (2, expected.best()));
+        }
+        let e = pipeline.select_head("far").unwrap_err();
+        assert!(e.kind() == ErrorKind::NotFound && e.message().contains("`linear`"), "{e}");
+        assert!(pipeline.classify_batch(&[]).unwrap().is_empty());
+        assert!(pipeline.classify_features(&[]).is_err());
+
+        // A rebuilt artifact is the same; a head of the same name takes the other's place.
+        assert!(file.to_builder().to_bytes().unwrap() == bytes);
+        let other = heads[0].clone().with_threshold(0.5).unwrap();
+        let again = file.to_builder().head(&other).to_bytes().unwrap();
+        let again = PipelineFile::from_bytes(&again).unwrap();
+        assert_eq!((again.heads().len(), &again.heads()[0]), (3, &other));
+    }
+    let size =
+        |heads: &[Head]| heads.iter().fold(builder(&f), PipelineBuilder::head).to_bytes().unwrap().len();
+    let saved: usize = single.iter().zip(&half).map(|(a, b)| a.bytes() - b.bytes()).sum();
+    assert_eq!(saved, 2 * (9 + 3 * 1280 + 18));
+    assert!(size(&single) - size(&half) > saved - 16);
+}
+
+#[test]
+fn without_a_head_nothing_is_classified_and_the_file_is_as_before() {
+    let f = fitted();
+    let bytes = builder(&f).weights(&f.weights, Storage::F16).to_bytes().unwrap();
+    assert!(!bytes.windows(7).any(|w| w == b"\"heads\""));
+    let mut pipeline = Pipeline::from_bytes(&bytes, &Device::default()).unwrap();
+    let e = pipeline.classify(&frame(&pixels())).unwrap_err();
+    assert!(e.kind() == ErrorKind::NotFound && e.message().contains("fit one"), "{e}");
+    let file = PipelineFile::from_bytes(&bytes).unwrap();
+    assert!(file.heads().is_empty() && file.head(None).is_err() && file.head(Some("a")).is_err());
+}
+
+#[test]
+fn a_head_of_another_pipeline_is_refused() {
+    let f = fitted();
+    let rows = [1.0; 8];
+    let mut fit = CentroidFit::new(4).unwrap();
+    fit.partial_fit(Rows::new(&rows, 4).unwrap(), &["a", "b"]).unwrap();
+    let head = Head::new("four", Reads::Components, fit.finish().unwrap()).unwrap();
+    let e = builder(&f).head(&head).to_bytes().unwrap_err();
+    assert!(e.kind() == ErrorKind::Mismatch && e.message().contains("4 components"), "{e}");
+}
+
+/// Changes the header's text without changing its length, and makes the checksum right again.
+fn tampered(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+    resealed(bytes)
+}
+
+fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let place = write::checksum_place(&bytes[..header]).unwrap();
+    bytes[place.clone()].copy_from_slice(write::ZEROS.as_bytes());
+    let mut sum = crate::state::Checksum::default();
+    sum.update(&bytes);
+    bytes[place].copy_from_slice(format!("{:016x}", sum.finish()).as_bytes());
+    bytes
+}
+
+#[test]
+fn a_damaged_head_is_named() {
+    let f = fitted();
+    let heads = heads();
+    let bytes = heads.iter().fold(builder(&f), PipelineBuilder::head).to_bytes().unwrap();
+    assert_eq!(PipelineFile::from_bytes(&resealed(bytes.clone())).unwrap().heads(), heads);
+    for (from, to, kind, words) in [
+        ("knn", "kmm", ErrorKind::Unsupported, "`kmm`"),
+        ("\"heads.1.bias\"", "\"heads.1.bios\"", ErrorKind::NotFound, "heads.1.bias"),
+        ("\\\"columns\\\":1280", "\\\"columns\\\":1281", ErrorKind::Shape, "heads.1.weights"),
+        ("\\\"k\\\":3", "\\\"k\\\":7", ErrorKind::Corrupt, "7 neighbours of 6"),
+        ("\\\"temperature\\\":1.7", "\\\"temperature\\\":-17", ErrorKind::Corrupt, "`linear` is damaged"),
+        ("\\\"threshold\\\":0.25", "\\\"threshold\\\":2.25", ErrorKind::Corrupt, "`near` is damaged"),
+        ("\\\"name\\\":\\\"near\\\"", "\\\"naem\\\":\\\"near\\\"", ErrorKind::Corrupt, "`heads`"),
+        ("\\\"variance\\\"", "\\\"varyance\\\"", ErrorKind::Corrupt, "variance"),
+        ("\\\"lemon\\\"", "\\\"apple\\\"", ErrorKind::Corrupt, "apple"),
+    ] {
+        let e = PipelineFile::from_bytes(&tampered(&bytes, from, to)).unwrap_err();
+        assert!(e.kind() == kind && format!("{e}").contains(words), "{from} → {to}: {e:?}");
+    }
+    // NaN among the numbers: the last tensors are the heads'.
+    let mut nan = bytes.clone();
+    let n = nan.len();
+    nan[n - 12..n - 8].copy_from_slice(&f32::NAN.to_le_bytes());
+    let e = PipelineFile::from_bytes(&resealed(nan)).unwrap_err();
+    assert!(e.kind() == ErrorKind::Corrupt && e.message().contains("damaged"), "{e}");
+    // Any changed byte at all is noticed.
+    for at in (0..bytes.len()).step_by(997) {
+        let mut bad = bytes.clone();
+        bad[at] ^= 4;
+        assert!(PipelineFile::from_bytes(&bad).is_err(), "byte {at}");
+    }
+}

@@ -1,8 +1,9 @@
 //! Writing an artifact, one tensor in memory at a time.
 
-use super::{FORMAT, ProjectionNote, VERSION, fail, key, tensor};
+use super::{FORMAT, ProjectionNote, VERSION, fail, heads, key, tensor};
 use crate::{
     ErrorKind, Result,
+    classify::Head,
     featurize::{network::NetworkSpec, weights::WeightSource},
     pca::Projection,
     preprocess::Recipe,
@@ -34,18 +35,21 @@ pub struct PipelineBuilder<'a> {
     weights: Option<(&'a dyn WeightSource, Storage)>,
     weights_id: &'a str,
     classes: &'a [String],
+    heads: Vec<&'a Head>,
     notes: BTreeMap<String, String>,
 }
 
 /// A tensor to write.
-struct Entry<'a> {
-    name: Cow<'a, str>,
-    shape: Vec<usize>,
-    values: Values<'a>,
+pub(super) struct Entry<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Values<'a>,
 }
 
-enum Values<'a> {
+pub(super) enum Values<'a> {
     F64(&'a [f64]),
+    U32(&'a [u32]),
+    Floats(&'a [f32], Storage),
     Weights(&'a dyn WeightSource, Storage),
 }
 
@@ -58,6 +62,7 @@ impl<'a> PipelineBuilder<'a> {
             weights: None,
             weights_id: "",
             classes: &[],
+            heads: Vec::new(),
             notes: BTreeMap::new(),
         }
     }
@@ -81,6 +86,17 @@ impl<'a> PipelineBuilder<'a> {
         Self { classes, ..self }
     }
 
+    /// Adds a classifier; one of the same name is replaced. The first is the one that
+    /// [`Pipeline::classify`](super::Pipeline::classify) uses unless another is selected.
+    #[must_use]
+    pub fn head(mut self, head: &'a Head) -> Self {
+        match self.heads.iter_mut().find(|h| h.name() == head.name()) {
+            Some(place) => *place = head,
+            None => self.heads.push(head),
+        }
+        self
+    }
+
     /// Something to keep with the pipeline, for people and programs.
     #[must_use]
     pub fn note(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
@@ -91,7 +107,7 @@ impl<'a> PipelineBuilder<'a> {
     /// The artifact as bytes. Beside them, one tensor is in memory.
     ///
     /// # Errors
-    /// [`ErrorKind::Mismatch`] if recipe, network and projection don't fit one another;
+    /// [`ErrorKind::Mismatch`] if recipe, network, projection and heads don't fit one another;
     /// [`ErrorKind::NonFinite`] for a weight beyond half precision; what the weights answer.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let entries = self.entries()?;
@@ -158,26 +174,18 @@ impl<'a> PipelineBuilder<'a> {
             f64s(tensor::TOTAL, &[1], core::slice::from_ref(&parts.total_variance)),
         ]);
         entries.extend(parts.scale.as_ref().map(|scale| f64s(tensor::SCALE, &[d], scale)));
+        for (i, head) in self.heads.iter().enumerate() {
+            heads::fits(head, d, k)?;
+            entries.extend(heads::entries(i, head));
+        }
         if let Some((source, storage)) = self.weights {
-            let (halves, floats): (Vec<_>, Vec<_>) = graph
-                .parameters()
-                .into_iter()
-                .partition(|(_, shape)| storage == Storage::F16 && shape.len() > 1);
-            for (name, shape) in floats {
-                entries.push(Entry {
-                    name: name.into(),
-                    shape,
-                    values: Values::Weights(source, Storage::F32),
-                });
-            }
-            for (name, shape) in halves {
-                entries.push(Entry {
-                    name: name.into(),
-                    shape,
-                    values: Values::Weights(source, Storage::F16),
-                });
+            for (name, shape) in graph.parameters() {
+                let storage = if shape.len() > 1 { storage } else { Storage::F32 };
+                let values = Values::Weights(source, storage);
+                entries.push(Entry { name: name.into(), shape, values });
             }
         }
+        entries.sort_by_key(|entry| core::cmp::Reverse(entry.values.size()));
         Ok(entries)
     }
 
@@ -194,7 +202,7 @@ impl<'a> PipelineBuilder<'a> {
         };
         let note = serde_json::to_value(note);
         let note = note.map_err(|e| fail(ErrorKind::InvalidArgument, format!("projection: {e}")))?;
-        let metadata = json!({
+        let mut metadata = json!({
             key::FORMAT: FORMAT,
             key::VERSION: VERSION,
             key::CRATE: env!("CARGO_PKG_VERSION"),
@@ -206,13 +214,19 @@ impl<'a> PipelineBuilder<'a> {
             key::NOTES: text(json!(self.notes)),
             key::CHECKSUM: ZEROS,
         });
+        if !self.heads.is_empty() {
+            let notes: Vec<_> = self.heads.iter().map(|head| heads::HeadNote::of(head)).collect();
+            let notes = serde_json::to_string(&notes);
+            metadata[key::HEADS] =
+                notes.map_err(|e| fail(ErrorKind::InvalidArgument, format!("heads: {e}")))?.into();
+        }
         let mut header = Map::new();
         header.insert(String::from("__metadata__"), metadata);
         let mut at = 0usize;
         for entry in entries {
             let end = at.saturating_add(entry.bytes());
             let tensor = json!({
-                "dtype": entry.dtype(), "shape": entry.shape, "data_offsets": [at, end],
+                "dtype": entry.values.dtype(), "shape": entry.shape, "data_offsets": [at, end],
             });
             header.insert(entry.name.clone().into_owned(), tensor);
             at = end;
@@ -226,36 +240,37 @@ impl<'a> PipelineBuilder<'a> {
     }
 }
 
-impl Entry<'_> {
+impl Values<'_> {
     fn dtype(&self) -> &'static str {
-        match self.values {
+        match self {
             Values::F64(_) => "F64",
-            Values::Weights(_, Storage::F32) => "F32",
-            Values::Weights(_, Storage::F16) => "F16",
+            Values::U32(_) => "U32",
+            Values::Floats(_, Storage::F32) | Values::Weights(_, Storage::F32) => "F32",
+            Values::Floats(_, Storage::F16) | Values::Weights(_, Storage::F16) => "F16",
         }
     }
 
-    fn bytes(&self) -> usize {
-        let size = match self.values {
+    /// Bytes a value.
+    fn size(&self) -> usize {
+        match self {
             Values::F64(_) => 8,
-            Values::Weights(_, Storage::F32) => 4,
-            Values::Weights(_, Storage::F16) => 2,
-        };
-        self.shape.iter().fold(size, |n: usize, s| n.saturating_mul(*s))
+            Values::U32(_) | Values::Floats(_, Storage::F32) | Values::Weights(_, Storage::F32) => 4,
+            Values::Floats(_, Storage::F16) | Values::Weights(_, Storage::F16) => 2,
+        }
+    }
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> usize {
+        self.shape.iter().fold(self.values.size(), |n: usize, s| n.saturating_mul(*s))
     }
 
     /// The values' little-endian bytes, in pieces.
     fn write(&self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        const PIECE: usize = 8192;
-        let mut piece = Vec::with_capacity(8 * PIECE);
         match self.values {
-            Values::F64(values) => {
-                for values in values.chunks(PIECE) {
-                    piece.clear();
-                    piece.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-                    sink(&piece)?;
-                }
-            }
+            Values::F64(values) => pieces(values, f64::to_le_bytes, sink),
+            Values::U32(values) => pieces(values, u32::to_le_bytes, sink),
+            Values::Floats(values, storage) => self.floats(values, storage, sink),
             Values::Weights(source, storage) => {
                 let values = source.tensor(&self.name, &self.shape)?;
                 let expected: usize = self.shape.iter().product();
@@ -264,23 +279,42 @@ impl Entry<'_> {
                         format!("{:?} needs {expected} values, the source gave {}", self.shape, values.len());
                     return Err(fail(ErrorKind::Shape, m).at(self.name.clone()));
                 }
-                for values in values.chunks(PIECE) {
-                    piece.clear();
-                    if storage == Storage::F32 {
-                        piece.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-                    } else {
-                        piece.extend(values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()));
-                        if values.iter().any(|v| !half::f16::from_f32(*v).is_finite()) {
-                            let m = "a weight is beyond half precision; store f32";
-                            return Err(fail(ErrorKind::NonFinite, m).at(self.name.clone()));
-                        }
-                    }
-                    sink(&piece)?;
-                }
+                self.floats(&values, storage, sink)
             }
         }
-        Ok(())
     }
+
+    fn floats(
+        &self,
+        values: &[f32],
+        storage: Storage,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if storage == Storage::F32 {
+            return pieces(values, f32::to_le_bytes, sink);
+        }
+        if values.iter().any(|v| !half::f16::from_f32(*v).is_finite()) {
+            let m = "a weight is beyond half precision; store f32";
+            return Err(fail(ErrorKind::NonFinite, m).at(self.name.clone()));
+        }
+        pieces(values, |v| half::f16::from_f32(v).to_le_bytes(), sink)
+    }
+}
+
+/// Values as bytes, some thousand at a time.
+fn pieces<T: Copy, const N: usize>(
+    values: &[T],
+    to_bytes: impl Fn(T) -> [u8; N],
+    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    const PIECE: usize = 8192;
+    let mut piece = Vec::with_capacity(N * PIECE.min(values.len()));
+    for values in values.chunks(PIECE) {
+        piece.clear();
+        piece.extend(values.iter().flat_map(|v| to_bytes(*v)));
+        sink(&piece)?;
+    }
+    Ok(())
 }
 
 /// Stands for the checksum while it is computed.

@@ -22,7 +22,7 @@ const BLOCK: usize = 512;
 /// })?;
 /// assert!(report.converged);
 /// let mut scratch = [0.0; 2];
-/// let (class, probability) = head.predict(&[4.0, 4.0], &mut scratch)?.expect("no threshold is set");
+/// let (class, probability) = head.predict(&[4.0, 4.0], &mut scratch)?;
 /// assert!(head.classes()[class] == "kiwi" && probability > 0.9);
 /// # Ok::<(), fruitcore::Error>(())
 /// ```

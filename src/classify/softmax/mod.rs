@@ -1,6 +1,5 @@
 //! Softmax (multinomial logistic) regression: the linear head over components.
 
-mod calibrate;
 mod fit;
 mod lbfgs;
 
@@ -9,23 +8,19 @@ pub use fit::{SoftmaxFit, SoftmaxReport};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, string::String, vec::Vec};
 
-/// A fitted linear classifier with calibrated probabilities and an "unknown" answer.
+/// A fitted linear classifier: `p = softmax(W·x + b)` with `W` `[classes, columns]`.
 ///
-/// `p = softmax((W·x + b) / T)`: `W` is `[classes, columns]`, `T` the temperature of
-/// [`Softmax::calibrate`]. A row whose largest probability is below the threshold is unknown.
+/// A [`Head`](super::Head) of it has calibrated probabilities and an "unknown" answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Softmax {
     columns: usize,
     classes: Vec<String>,
     weights: Vec<f32>,
     bias: Vec<f32>,
-    temperature: f32,
-    threshold: f32,
 }
 
 impl Softmax {
-    /// A head from its parts: `weights` `[classes, columns]` row-major, `bias` `[classes]`; the
-    /// temperature is 1, nothing is unknown.
+    /// A head from its parts: `weights` `[classes, columns]` row-major, `bias` `[classes]`.
     ///
     /// # Errors
     /// [`ErrorKind::Shape`] if the lengths don't fit, [`ErrorKind::NonFinite`] for NaN or infinity.
@@ -43,7 +38,7 @@ impl Softmax {
             return Err(Error::new(ErrorKind::NonFinite, Stage::Classify, "a weight is not finite"));
         }
         let columns = weights.len() / classes.len();
-        Ok(Self { columns, classes, weights, bias, temperature: 1.0, threshold: 0.0 })
+        Ok(Self { columns, classes, weights, bias })
     }
 
     /// Class names; predictions are indices into them.
@@ -66,57 +61,28 @@ impl Softmax {
         &self.bias
     }
 
-    /// Divides the logits; above 1 it softens overconfident probabilities.
-    pub fn temperature(&self) -> f32 {
-        self.temperature
-    }
-
-    /// The least probability of an answer.
-    pub fn threshold(&self) -> f32 {
-        self.threshold
-    }
-
-    /// Answers below this probability become "unknown"; 0 for never.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`] outside 0 to 1.
-    pub fn with_threshold(mut self, threshold: f32) -> Result<Self> {
-        if !(0.0..=1.0).contains(&threshold) {
-            let m = format!("a threshold is a probability from 0 to 1, found {threshold}");
-            return Err(Error::new(ErrorKind::InvalidArgument, Stage::Classify, m));
-        }
-        self.threshold = threshold;
-        Ok(self)
-    }
-
     /// Writes the probability of every class into `out`, `[classes]`. Allocates nothing.
     ///
     /// # Errors
     /// [`ErrorKind::Shape`] if either length doesn't fit.
     pub fn probabilities(&self, row: &[f32], out: &mut [f32]) -> Result<()> {
-        self.logits(row, out)?;
-        let most = out.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut sum = 0.0;
-        for p in out.iter_mut() {
-            *p = libm::expf((*p - most) / self.temperature);
-            sum += *p;
-        }
-        out.iter_mut().for_each(|p| *p /= sum);
+        self.scores(row, out)?;
+        super::head::softmax(out, 1.0);
         Ok(())
     }
 
-    /// The most probable class and its probability; `None` if that is below the threshold.
-    /// `scratch` is `[classes]` and holds all probabilities afterwards.
+    /// The most probable class and its probability. `scratch` is `[classes]` and holds all
+    /// probabilities afterwards.
     ///
     /// # Errors
     /// As [`Softmax::probabilities`].
-    pub fn predict(&self, row: &[f32], scratch: &mut [f32]) -> Result<Option<(usize, f32)>> {
+    pub fn predict(&self, row: &[f32], scratch: &mut [f32]) -> Result<(usize, f32)> {
         self.probabilities(row, scratch)?;
-        let best = scratch.iter().copied().enumerate().fold((0, 0.0), |a, b| if b.1 > a.1 { b } else { a });
-        Ok((best.1 >= self.threshold).then_some(best))
+        Ok(scratch.iter().copied().enumerate().fold((0, 0.0), |a, b| if b.1 > a.1 { b } else { a }))
     }
 
-    fn logits(&self, row: &[f32], out: &mut [f32]) -> Result<()> {
+    /// Logits, `[classes]`.
+    pub(super) fn scores(&self, row: &[f32], out: &mut [f32]) -> Result<()> {
         if row.len() != self.columns || out.len() != self.classes.len() {
             let (found, room) = (row.len(), out.len());
             let m = format!(

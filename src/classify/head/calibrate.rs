@@ -1,14 +1,15 @@
 //! Temperature scaling (Guo, Pleiss, Sun & Weinberger 2017, arXiv:1706.04599).
 
-use super::Softmax;
+use super::Head;
 use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
 use alloc::{format, vec, vec::Vec};
 
-/// Temperatures looked at, as logarithms.
-const LOWEST: f64 = -4.6; // 0.01
-const HIGHEST: f64 = 4.6; // 100
+/// Temperatures looked at, as logarithms. Where every row is right, sharper would always be better:
+/// the lower end keeps a small sample from making all answers certain.
+const LOWEST: f64 = -2.3; // 0.1
+const HIGHEST: f64 = 9.2; // 10,000
 
-impl Softmax {
+impl Head {
     /// Sets the temperature that minimises the negative log-likelihood of labelled rows the head
     /// was *not* fitted on. Never changes which class is most probable.
     ///
@@ -16,7 +17,7 @@ impl Softmax {
     /// [`ErrorKind::Shape`] or [`ErrorKind::InvalidArgument`] if rows and labels don't fit,
     /// [`ErrorKind::Insufficient`] without rows.
     pub fn calibrate(mut self, rows: Rows<'_>, labels: &[u32]) -> Result<Self> {
-        let k = self.classes.len();
+        let k = self.classes().len();
         let fail = |kind, m| Err(Error::new(kind, Stage::Classify, m));
         if rows.len() != labels.len() {
             let m = format!("{} labels for {} rows", labels.len(), rows.len());
@@ -30,7 +31,7 @@ impl Softmax {
         }
         let mut logits = vec![0f32; labels.len() * k];
         for (row, out) in rows.data().chunks_exact(rows.columns()).zip(logits.chunks_exact_mut(k)) {
-            self.logits(row, out)?;
+            self.scores(row, out)?;
         }
         // The loss is convex in 1/T, so it has one minimum along ln T: golden-section search.
         let ratio = (libm::sqrt(5.0) - 1.0) / 2.0;
@@ -57,21 +58,18 @@ impl Softmax {
     /// fall: with 0.05, 95 % of what the head gets right stays known.
     ///
     /// # Errors
-    /// As [`Softmax::calibrate`]; [`ErrorKind::InvalidArgument`] for a fraction outside 0 to 1.
+    /// As [`Head::calibrate`]; [`ErrorKind::InvalidArgument`] for a fraction outside 0 to 1.
     pub fn threshold_losing(&self, fraction: f64, rows: Rows<'_>, labels: &[u32]) -> Result<f32> {
         if !(0.0..=1.0).contains(&fraction) || rows.len() != labels.len() {
             let m = format!("fraction {fraction}, {} rows, {} labels", rows.len(), labels.len());
             return Err(Error::new(ErrorKind::InvalidArgument, Stage::Classify, m));
         }
-        let known = self.clone().with_threshold(0.0)?;
-        let mut scratch = vec![0f32; self.classes.len()];
+        let mut scratch = vec![0f32; self.classes().len()];
         let mut right: Vec<f32> = Vec::new();
         for (row, &label) in rows.data().chunks_exact(rows.columns()).zip(labels) {
-            if let Some((class, p)) = known.predict(row, &mut scratch)?
-                && class == label as usize
-            {
-                right.push(p);
-            }
+            self.probabilities(row, &mut scratch)?;
+            let best = super::prediction::largest(&scratch, 1);
+            right.extend(best.iter().filter(|(class, _)| *class == label as usize).map(|(_, p)| *p));
         }
         right.sort_by(f32::total_cmp);
         let at = ((right.len() as f64 * fraction) as usize).min(right.len().saturating_sub(1));
