@@ -76,6 +76,10 @@ fn another_run_in_the_output_is_refused() {
     work.run("out", &["--components", "2"]).code(0);
     let other = ["--components", "2", "--recipe", "keras-tf"];
     work.run("out", &other).code(1).says(&["another run", "recipe", "--overwrite"]);
+    // Deep in a long value: the message shows where the two differ.
+    let (input, out) = (work.arg("pictures"), work.arg("out"));
+    let wider = ["run", &input, "-o", &out, "--weights", "random", "--width", "0.5", "--input-size", "32"];
+    fruitcore(&wider).code(1).says(&["\"width\":0.35", "\"width\":0.5"]);
     let mut overwrite = other.to_vec();
     overwrite.push("--overwrite");
     work.run("out", &overwrite).code(0);

@@ -263,27 +263,41 @@ impl Manifest {
     /// which is which.
     pub(super) fn differences(&self, config: &BTreeMap<String, String>, names: [&str; 2]) -> Option<String> {
         let keys: BTreeSet<_> = self.config.keys().chain(config.keys()).collect();
-        let value = |of: &BTreeMap<String, String>, key| {
-            of.get(key).map_or_else(|| String::from("nothing"), |v| short(v))
+        let nothing = String::from("nothing");
+        let value = |of: &BTreeMap<String, String>, other: &BTreeMap<String, String>, key| {
+            let [value, other] = [of, other].map(|map| map.get(key).unwrap_or(&nothing));
+            excerpt(value, other)
         };
         let differences: Vec<_> = keys
             .into_iter()
             .filter(|k| self.config.get(*k) != config.get(*k))
             .map(|k| {
                 let [there, here] = names;
-                format!("{k} is {} {there} and {} {here}", value(&self.config, k), value(config, k))
+                format!(
+                    "{k} is {} {there} and {} {here}",
+                    value(&self.config, config, k),
+                    value(config, &self.config, k)
+                )
             })
             .collect();
         (!differences.is_empty()).then(|| differences.join("; "))
     }
 }
 
-/// Shortens a long value (a recipe, a digest) for a message.
-fn short(value: &str) -> String {
-    match value.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", value.get(..end).unwrap_or(value)),
-        None => String::from(value),
+/// What a message shows of a value: all, or of a long one (a recipe, a digest) where it differs from
+/// `other`.
+fn excerpt(value: &str, other: &str) -> String {
+    const BEFORE: usize = 24;
+    const SHOWN: usize = 60;
+    let equal = value.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let length = value.chars().count();
+    if length <= SHOWN {
+        return String::from(value);
     }
+    let start = equal.saturating_sub(BEFORE).min(length - SHOWN);
+    let shown: String = value.chars().skip(start).take(SHOWN).collect();
+    let [before, after] = [start > 0, start + SHOWN < length].map(|cut| if cut { "…" } else { "" });
+    format!("{before}{shown}{after}")
 }
 
 /// Lower-case hexadecimal.
