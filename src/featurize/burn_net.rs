@@ -1,5 +1,6 @@
 //! Burn's executor: a network's definition as tensors and operations on any device.
 
+use super::fold::Folded;
 use super::network::{Activation, Conv, FlattenOrder, Graph, Linear, Op, Padding, Pool, Value};
 use super::weights::WeightSource;
 use crate::{Error, ErrorKind, Result, Stage};
@@ -157,36 +158,16 @@ fn activate(x: Tensor<4>, activation: Activation) -> Tensor<4> {
     }
 }
 
-/// The convolution with its bias and BatchNorm, folded in f64:
-/// `w' = w·s`, `b' = β + (b − μ)·s` with `s = γ / √(σ² + ε)`.
 fn conv(c: &Conv, source: &dyn WeightSource, device: &Device) -> Result<Step> {
-    let out = c.channels_out;
-    let shape = [out, c.channels_in / c.groups, c.kernel[0], c.kernel[1]];
-    let mut weight = source.tensor(&format!("{}.weight", c.name), &shape)?.into_owned();
-    let mut bias = if c.bias {
-        source.tensor(&format!("{}.bias", c.name), &[out])?.into_owned()
-    } else {
-        vec![0.0; out]
-    };
-    if let Some(norm) = &c.norm {
-        let part = |p: &str| source.tensor(&format!("{}.{p}", norm.name), &[out]);
-        let (gamma, beta) = (part("weight")?, part("bias")?);
-        let (mean, var) = (part("running_mean")?, part("running_var")?);
-        let per_output = weight.len() / out;
-        let parts = gamma.iter().zip(beta.iter()).zip(mean.iter().zip(var.iter()));
-        let filters = weight.chunks_exact_mut(per_output).zip(&mut bias);
-        for ((filter, bias), ((&gamma, &beta), (&mean, &var))) in filters.zip(parts) {
-            let s = f64::from(gamma) / libm::sqrt(f64::from(var) + f64::from(norm.epsilon));
-            filter.iter_mut().for_each(|w| *w = (f64::from(*w) * s) as f32);
-            *bias = (f64::from(beta) + (f64::from(*bias) - f64::from(mean)) * s) as f32;
-        }
-    }
+    let folded = Folded::conv(c, source)?;
+    let bias = folded.bias.iter().map(|&b| b as f32).collect();
+    let shape = [c.channels_out, c.channels_in / c.groups, c.kernel[0], c.kernel[1]];
     let p = c.padding;
     let symmetric = p.top == p.bottom && p.left == p.right;
     let inside = if symmetric { [p.top, p.left] } else { [0, 0] };
     Ok(Step::Conv {
-        weight: tensor(weight, shape, device),
-        bias: tensor(bias, [out], device),
+        weight: tensor(folded.weights(), shape, device),
+        bias: tensor(bias, [c.channels_out], device),
         options: ConvOptions::new(c.stride, inside, [1, 1], c.groups),
         pad: (!symmetric).then_some(p),
         residual: c.residual,

@@ -2,6 +2,7 @@
 
 mod burn_net;
 mod featurizer;
+mod fold;
 pub mod kernels;
 pub mod network;
 pub mod weights;

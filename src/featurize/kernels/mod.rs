@@ -40,7 +40,6 @@ mod arena;
 mod buffer;
 mod depthwise;
 mod exec;
-mod fold;
 mod gemm;
 mod group;
 mod inverted;

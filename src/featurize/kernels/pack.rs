@@ -1,7 +1,7 @@
 //! Weights in the order the kernels read them.
 
+use super::super::fold::Folded;
 use super::buffer::Buffer;
-use super::fold::Folded;
 use super::simd::LANES;
 use super::winograd;
 

@@ -1,10 +1,10 @@
 //! From a [`Graph`] and its weights to a list of layers, packed weights and an arena.
 
+use super::super::fold::Folded;
 use super::super::network::{Activation, Conv, Graph, Linear, Op, Value};
 use super::super::weights::WeightSource;
 use super::arena;
 use super::buffer::Buffer;
-use super::fold::Folded;
 use super::group::{self, Group, Lifetimes};
 use super::inverted::InvertedLayer;
 use super::isa::{self, Kernels};

@@ -1,5 +1,6 @@
 //! Vectors, a seeded generator and smooth noise: all the mathematics the renderer needs.
 
+use crate::rng::Rng as SplitMix;
 use core::ops::{Add, Mul, Neg, Sub};
 
 /// A point, direction or linear RGB colour.
@@ -94,30 +95,23 @@ impl Turn {
     }
 }
 
-/// SplitMix64: small, seedable anywhere, good enough for pictures.
+/// Random numbers of a scene.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+pub(super) struct Rng(SplitMix);
 
 impl Rng {
     /// A generator for each combination of `keys`.
     pub(super) fn new(keys: [u64; 3]) -> Self {
-        let mut r = Self(0);
+        let mut state = 0;
         for k in keys {
-            r.0 = r.next() ^ k.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            state = SplitMix::new(state).next_u64() ^ k.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
-        r
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(SplitMix::new(state))
     }
 
     /// Uniform in [0, 1).
     pub(super) fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 24) as f32
+        (self.0.next_u64() >> 40) as f32 / (1u64 << 24) as f32
     }
 
     /// Uniform in [a, b).

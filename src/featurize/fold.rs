@@ -1,7 +1,8 @@
-//! BatchNorm folded into the convolution before it.
+//! BatchNorm folded into the convolution before it: `w' = w·s`, `b' = β + (b − μ)·s` with
+//! `s = γ / √(σ² + ε)`, in f64.
 
-use super::super::network::{Conv, Linear};
-use super::super::weights::WeightSource;
+use super::network::{Conv, Linear};
+use super::weights::WeightSource;
 use crate::Result;
 use alloc::{borrow::Cow, format, vec, vec::Vec};
 
@@ -44,6 +45,12 @@ impl<'w> Folded<'w> {
         let bias = weights.tensor(&format!("{}.bias", linear.name), &shape[..1])?;
         let bias = bias.iter().map(|&b| f64::from(b)).collect();
         Ok(Self { weight, scale: vec![1.0; shape[0]], bias, per_output: shape[1] })
+    }
+
+    /// All weights, laid out as the source gave them.
+    pub(super) fn weights(&self) -> Vec<f32> {
+        let filters = self.weight.chunks_exact(self.per_output.max(1)).zip(&self.scale);
+        filters.flat_map(|(filter, s)| filter.iter().map(move |&w| (f64::from(w) * s) as f32)).collect()
     }
 
     /// Weight `i` (row-major over input channel, row, column) of output channel `out`.
