@@ -83,6 +83,8 @@ pub enum Stage {
     Pca,
     /// Clusters, classes, heads.
     Classify,
+    /// Training a network.
+    Train,
     /// The pipeline artifact.
     Artifact,
     /// Parts, manifest, resume, merge.
@@ -104,6 +106,7 @@ impl Stage {
             Self::Scale => "scale",
             Self::Pca => "pca",
             Self::Classify => "classify",
+            Self::Train => "train",
             Self::Artifact => "artifact",
             Self::Run => "run",
             Self::Sink => "sink",

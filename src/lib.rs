@@ -64,6 +64,7 @@
 //! | `host` | module `host`: sources, decoding, the streaming driver, runs, sinks |
 //! | `aws`, `gcp`, `azure`, `http` | object stores beyond the local file system |
 //! | `arrow2` | record batches to and from `arrow2` |
+//! | `train` | module `host::train`: training and fine-tuning |
 //! | `cli` | the command line tool |
 #![no_std]
 #![warn(missing_docs, unreachable_pub)]
@@ -84,6 +85,7 @@ mod state;
 
 pub mod classify;
 pub mod featurize;
+pub mod model;
 pub mod pca;
 pub mod pipeline;
 pub mod preprocess;

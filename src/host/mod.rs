@@ -7,4 +7,6 @@ pub mod run;
 pub mod sink;
 pub mod source;
 pub mod summary;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod weights;

@@ -3,10 +3,12 @@
 mod network;
 mod output;
 mod source;
+mod train;
 
 pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, WeightsArg};
 pub(crate) use output::{FormatArgs, ReportArgs};
 pub(crate) use source::SourceArgs;
+pub(crate) use train::TrainArgs;
 
 use clap::{Args, Parser, Subcommand};
 use fruitcore::{host::run::Shard, pca::Keep};
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// Apply a fitted pipeline artifact to other pictures
     Transform(TransformArgs),
+    /// Train or fine-tune a network on labelled pictures
+    Train(Box<TrainArgs>),
     /// Say what a file or an output folder holds
     Inspect(InspectArgs),
     /// Pretrained checkpoints: list, fetch, verify, inspect

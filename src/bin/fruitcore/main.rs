@@ -14,6 +14,7 @@ mod run;
 mod stages;
 mod summary;
 mod text;
+mod train;
 mod transform;
 mod weights;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Transform(args) => transform::transform(&args),
+        Command::Train(args) => train::train(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Weights(command) => weights::weights(&command),
         Command::Completions { shell } => completions::completions(shell),

@@ -225,7 +225,7 @@ impl Given {
 }
 
 /// A preset's name, or a recipe's file.
-fn recipe(name: &str, size: Option<InputSize>) -> Result<Recipe, Failure> {
+pub(crate) fn recipe(name: &str, size: Option<InputSize>) -> Result<Recipe, Failure> {
     if let Ok(preset) = name.parse::<Preset>() {
         return match size {
             None => Ok(preset.recipe(224)?),
@@ -282,7 +282,7 @@ pub(crate) fn read(path: &Path, stage: Stage) -> Result<Vec<u8>, Error> {
 }
 
 #[allow(deprecated, reason = "kept working for those who already use it")]
-fn device(device: DeviceArg) -> Result<Device, Failure> {
+pub(crate) fn device(device: DeviceArg) -> Result<Device, Failure> {
     match device {
         DeviceArg::Flex => Ok(Device::flex()),
         #[cfg(feature = "ndarray")]

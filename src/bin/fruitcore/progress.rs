@@ -52,7 +52,7 @@ impl Drop for EndOnDrop<'_> {
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the run to stop, the second ends the process.
-fn stop_on_ctrl_c(control: &Control) {
+pub(crate) fn stop_on_ctrl_c(control: &Control) {
     static CURRENT: OnceLock<Mutex<Control>> = OnceLock::new();
     let first = CURRENT.get().is_none();
     let current = CURRENT.get_or_init(|| Mutex::new(control.clone()));

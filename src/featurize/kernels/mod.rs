@@ -52,6 +52,8 @@ mod profile;
 mod rearrange;
 mod shelf;
 mod simd;
+#[cfg(feature = "train")]
+pub(crate) mod train;
 mod winograd;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::inspect::{Format, Inspection, TensorInfo};
 #[cfg(feature = "checkpoints")]
 use super::keras::KerasFile;
 use super::sniff::{Container, sniff};
-use super::stored::{Stored, corrupt, unsupported};
+use super::stored::{DType, Stored, corrupt, unsupported};
 use super::{safetensors, torch};
 use crate::featurize::network::{NetworkKind, NetworkSpec, Tap};
 use crate::{Error, ErrorKind, Result, Stage};
@@ -211,6 +211,23 @@ impl<'a> Checkpoint<'a> {
         .at(name))
     }
 
+    /// An `i8` tensor times its `NAME.scale`, one `f32` for each row: what training's small model
+    /// holds.
+    fn dequantized(&self, stored: &Stored, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
+        let rows = shape.first().copied().unwrap_or(1);
+        let scales = self.tensor(&format!("{name}.scale"), &[rows])?;
+        let Data::Bytes(bytes) = &self.data else {
+            return Err(unsupported("its integers have no floating point scale".into()).at(name));
+        };
+        let whole = stored.bytes(bytes).map_err(|e| e.at(name))?;
+        if rows == 0 || whole.len() != shape.iter().product::<usize>() {
+            return Err(corrupt(format!("{} values found for shape {shape:?}", whole.len())).at(name));
+        }
+        let row = (whole.len() / rows).max(1);
+        let values = whole.chunks_exact(row).zip(scales.iter());
+        Ok(values.flat_map(|(row, &scale)| row.iter().map(move |&b| f32::from(b as i8) * scale)).collect())
+    }
+
     fn summary(&self) -> String {
         let inspection = self.inspect();
         match &self.label {
@@ -227,6 +244,9 @@ impl WeightSource for Checkpoint<'_> {
 
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
         let stored = self.find(name, shape)?;
+        if stored.dtype == DType::I8 {
+            return self.dequantized(stored, name, shape);
+        }
         let values = match &self.data {
             Data::Bytes(bytes) => stored.read(bytes),
             #[cfg(feature = "checkpoints")]

@@ -189,15 +189,7 @@ impl Stored {
 
     /// The values from the file's bytes, in the file's order.
     pub(super) fn read<'a>(&self, file: &'a [u8]) -> Result<Cow<'a, [f32]>> {
-        let cut = |range: &Range<usize>| {
-            file.get(range.clone()).ok_or_else(|| {
-                corrupt(format!(
-                    "its values end at byte {} but the file has {} bytes; fetch the file again",
-                    range.end,
-                    file.len()
-                ))
-            })
-        };
+        let cut = |range: &Range<usize>| cut(file, range);
         match &self.place {
             Place::Bytes(range) => to_f32(cut(range)?, self.dtype),
             Place::Strided { storage, offset, strides } => {
@@ -206,6 +198,24 @@ impl Stored {
             Place::Dataset => Err(corrupt("its values are not part of these bytes".into())),
         }
     }
+
+    /// The stored bytes of a tensor that lies in one piece.
+    pub(super) fn bytes<'a>(&self, file: &'a [u8]) -> Result<&'a [u8]> {
+        match &self.place {
+            Place::Bytes(range) => cut(file, range),
+            _ => Err(corrupt("its values don't lie in one piece; save the file again".into())),
+        }
+    }
+}
+
+fn cut<'a>(file: &'a [u8], range: &Range<usize>) -> Result<&'a [u8]> {
+    file.get(range.clone()).ok_or_else(|| {
+        corrupt(format!(
+            "its values end at byte {} but the file has {} bytes; fetch the file again",
+            range.end,
+            file.len()
+        ))
+    })
 }
 
 pub(super) fn corrupt(message: String) -> Error {

@@ -1,0 +1,130 @@
+//! Batches, made on a thread of their own while the last one is learned from.
+
+use super::{
+    TrainOptions,
+    augment::Augmenter,
+    data::{self, DataSet, Picture},
+};
+use crate::preprocess::{
+    Normalization, Preprocessor, Recipe, RecipePreprocessor, ResizeFilter, ResizeTo, Step,
+};
+use crate::rng::Rng;
+use crate::{Frame, PixelFormat, Result};
+use alloc::{vec, vec::Vec};
+use std::sync::mpsc::SyncSender;
+
+/// One step's pictures.
+pub(super) struct Batch {
+    /// `[n, 3, h, w]`, normalised.
+    pub(super) input: Vec<f32>,
+    pub(super) pictures: usize,
+    /// By head: probabilities `[n, classes]`; rows of other sets' pictures are zero.
+    pub(super) targets: Vec<Vec<f32>>,
+}
+
+/// A stream of random numbers for a place in training.
+pub(super) fn stream(seed: u64, epoch: u32, at: u64) -> Rng {
+    let mut rng = Rng::new(seed ^ u64::from(epoch).rotate_left(40) ^ at.rotate_left(8));
+    Rng::new(rng.next_u64())
+}
+
+/// Normalisation alone, for pictures that already have the network's size.
+pub(super) fn normalizer(options: &TrainOptions) -> Result<RecipePreprocessor> {
+    let [height, width] = options.network.input;
+    let to = ResizeTo::Exact { height, width };
+    let method = match options.recipe.steps().last() {
+        Some(Step::Normalize { method }) => *method,
+        _ => Normalization::Torchvision,
+    };
+    let resize = Step::Resize { filter: ResizeFilter::PillowBilinear, to };
+    Ok(RecipePreprocessor::new(Recipe::new("", [resize, Step::Normalize { method }])?))
+}
+
+/// Which picture is drawn when: (set, index).
+pub(super) fn order(sets: &[DataSet], options: &TrainOptions, epoch: u32) -> Vec<(usize, usize)> {
+    let mut rng = stream(options.seed, epoch, u64::MAX);
+    let mut all = Vec::new();
+    for (i, set) in sets.iter().enumerate() {
+        all.extend(set.draw(options.balance, &mut rng).into_iter().map(|at| (i, at)));
+    }
+    data::shuffle(&mut all, &mut rng);
+    // A last batch of a few pictures would have poor statistics.
+    let whole = all.len() / options.batch * options.batch;
+    if whole > 0 {
+        all.truncate(whole);
+    }
+    all
+}
+
+/// Sends one epoch's batches until done or nobody listens.
+pub(super) fn send(sets: &[DataSet], options: &TrainOptions, epoch: u32, to: &SyncSender<Result<Batch>>) {
+    if let Err(e) = make(sets, options, epoch, to) {
+        // Nobody listening any more is fine.
+        let _ = to.send(Err(e));
+    }
+}
+
+fn make(sets: &[DataSet], options: &TrainOptions, epoch: u32, to: &SyncSender<Result<Batch>>) -> Result<()> {
+    let [h, w] = options.network.input;
+    let scenes: Vec<&Picture> =
+        sets.iter().flat_map(|s| &s.train).filter(|p| p.mask.is_none() && !p.gray).collect();
+    let mut augmenter = Augmenter::new(&options.augment, [h, w], &scenes);
+    let mut normalizer = normalizer(options)?;
+    let mut rgb = vec![0u8; 3 * h * w];
+    for (number, draws) in order(sets, options, epoch).chunks(options.batch).enumerate() {
+        let n = draws.len();
+        let mut input = vec![0.0; n * 3 * h * w];
+        let mut targets: Vec<Vec<f32>> = sets.iter().map(|s| vec![0.0; n * s.classes.len()]).collect();
+        for (i, (&(set, at), out)) in draws.iter().zip(input.chunks_exact_mut(3 * h * w)).enumerate() {
+            let Some((picture, own)) = sets.get(set).and_then(|s| Some((s.train.get(at)?, s))) else {
+                continue;
+            };
+            let mut rng = stream(options.seed, epoch, (number * options.batch + i) as u64);
+            augmenter.augment(picture, &mut rng, &mut rgb);
+            normalizer.preprocess_into(&Frame::new(PixelFormat::Rgb, w, h, &rgb)?, out)?;
+            let classes = own.classes.len();
+            if let Some(row) = targets.get_mut(set).and_then(|t| t.get_mut(i * classes..(i + 1) * classes)) {
+                row.fill(options.smoothing / classes as f32);
+                if let Some(t) = row.get_mut(picture.class) {
+                    *t += 1.0 - options.smoothing;
+                }
+            }
+        }
+        let mut batch = Batch { input, pictures: n, targets };
+        if options.mixup > 0.0 {
+            mix(&mut batch, options.mixup, &mut stream(options.seed, epoch, !(number as u64)));
+        }
+        if to.send(Ok(batch)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Mixup: every second batch, each picture with the next.
+fn mix(batch: &mut Batch, alpha: f64, rng: &mut Rng) {
+    if rng.unit() < 0.5 {
+        return;
+    }
+    let share = beta(alpha, rng) as f32;
+    let blend = |values: &mut [f32]| {
+        let row = values.len() / batch.pictures.max(1);
+        let before = values.to_vec();
+        let next = before.iter().cycle().skip(row);
+        values.iter_mut().zip(next).for_each(|(v, n)| *v = share * *v + (1.0 - share) * n);
+    };
+    blend(&mut batch.input);
+    batch.targets.iter_mut().for_each(|t| blend(t));
+}
+
+/// A symmetric Beta(α, α), by Jöhnk's method for α ≤ 1 and as a mean of uniform numbers' ratio else.
+fn beta(alpha: f64, rng: &mut Rng) -> f64 {
+    for _ in 0..1000 {
+        let draw = |rng: &mut Rng| libm::pow(rng.unit().max(1e-12), 1.0 / alpha);
+        let (x, y) = (draw(rng), draw(rng));
+        if x + y > 0.0 && x + y <= 1.0 {
+            return x / (x + y);
+        }
+    }
+    0.5
+}

@@ -1,0 +1,169 @@
+//! What training writes: the model, and the state it goes on from.
+
+use super::{
+    DataSet, TrainOptions, fail,
+    parameters::{Parameter, Parameters, head},
+    round,
+};
+use crate::host::run::OutputStore;
+use crate::{ErrorKind, Result};
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde_json::json;
+use std::collections::HashMap;
+
+pub(super) const MODEL: &str = "model.safetensors";
+pub(super) const SMALL: &str = "model-int8.safetensors";
+const STATE: &str = "state.safetensors";
+const FORMAT: &str = "fruitcore-train-state-1";
+
+fn encode(tensors: &[(String, Vec<usize>, &[f32])], metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, shape, values) in tensors {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
+            .map_err(|e| fail(ErrorKind::Shape, format!("{name}: {e}")))?;
+        views.push((name.clone(), view));
+    }
+    safetensors::serialize(views, Some(metadata)).map_err(|e| fail(ErrorKind::Io, format!("{e}")))
+}
+
+/// The averaged weights under the network's own names, and the heads that are kept.
+pub(super) fn save_model(
+    store: &dyn OutputStore,
+    parameters: &Parameters,
+    sets: &[DataSet],
+    options: &TrainOptions,
+    epoch: u32,
+) -> Result<()> {
+    let tensors: Vec<_> =
+        kept(parameters, sets).map(|p| (p.name.clone(), p.shape.clone(), p.average.as_slice())).collect();
+    let metadata = describe(sets, options, epoch);
+    store.put(MODEL, &encode(&tensors, metadata)?)
+}
+
+/// The same with every filter and matrix in 8 bits, beside a scale for each of its rows.
+pub(super) fn save_small(
+    store: &dyn OutputStore,
+    parameters: &Parameters,
+    sets: &[DataSet],
+    options: &TrainOptions,
+    epochs: u32,
+) -> Result<()> {
+    let mut small: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+    for p in kept(parameters, sets) {
+        let floats = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        if p.shape.len() > 1 {
+            let (whole, scales) = round::rounded(&p.average, p.shape.first().copied().unwrap_or(1));
+            let bytes = whole.iter().map(|&v| v as u8).collect();
+            small.push((p.name.clone(), Dtype::I8, p.shape.clone(), bytes));
+            small.push((format!("{}.scale", p.name), Dtype::F32, Vec::from([scales.len()]), floats(&scales)));
+        } else {
+            small.push((p.name.clone(), Dtype::F32, p.shape.clone(), floats(&p.average)));
+        }
+    }
+    let mut views = Vec::with_capacity(small.len());
+    for (name, dtype, shape, bytes) in &small {
+        let view = TensorView::new(*dtype, shape.clone(), bytes)
+            .map_err(|e| fail(ErrorKind::Shape, format!("{name}: {e}")))?;
+        views.push((name.as_str(), view));
+    }
+    let metadata = describe(sets, options, epochs);
+    let bytes =
+        safetensors::serialize(views, Some(metadata)).map_err(|e| fail(ErrorKind::Io, format!("{e}")))?;
+    store.put(SMALL, &bytes)
+}
+
+/// What a model's metadata says.
+fn describe(sets: &[DataSet], options: &TrainOptions, epoch: u32) -> HashMap<String, String> {
+    let classes: BTreeMap<&str, &[String]> =
+        sets.iter().filter(|s| !s.auxiliary).map(|s| (s.name.as_str(), s.classes.as_slice())).collect();
+    let text = |v: serde_json::Value| v.to_string();
+    HashMap::from([
+        ("format".to_string(), "fruitcore-model".to_string()),
+        ("fruitcore_version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+        ("network".to_string(), text(json!(options.network))),
+        ("recipe".to_string(), options.recipe.to_json()),
+        ("heads".to_string(), text(json!(classes))),
+        ("epochs".to_string(), epoch.to_string()),
+        ("seed".to_string(), options.seed.to_string()),
+    ])
+}
+
+/// Parameters but for auxiliary heads.
+fn kept<'a>(parameters: &'a Parameters, sets: &'a [DataSet]) -> impl Iterator<Item = &'a Parameter> {
+    let dropped: Vec<String> = sets.iter().filter(|s| s.auxiliary).flat_map(|s| head(&s.name)).collect();
+    parameters.all.iter().filter(move |p| !dropped.contains(&p.name))
+}
+
+/// Everything the next epoch needs, and what it must not differ in.
+pub(super) fn save_state(
+    store: &dyn OutputStore,
+    parameters: &Parameters,
+    config: &str,
+    epoch: u32,
+) -> Result<()> {
+    let mut all: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
+    for p in &parameters.all {
+        let [first, second] = &p.moments;
+        for (part, values) in
+            [("value", &p.values), ("average", &p.average), ("first", first), ("second", second)]
+        {
+            if !values.is_empty() {
+                all.push((format!("{part}.{}", p.name), Vec::from([values.len()]), values.as_slice()));
+            }
+        }
+    }
+    let metadata = HashMap::from([
+        ("format".to_string(), FORMAT.to_string()),
+        ("config".to_string(), config.to_string()),
+        ("epoch".to_string(), epoch.to_string()),
+        ("step".to_string(), parameters.step.to_string()),
+    ]);
+    store.put(STATE, &encode(&all, metadata)?)
+}
+
+/// Takes up a state of the same configuration; the epochs it has done, 0 if there is none.
+pub(super) fn resume(store: &dyn OutputStore, parameters: &mut Parameters, config: &str) -> Result<u32> {
+    let Some(bytes) = store.get(STATE)? else { return Ok(0) };
+    let damaged = |m: String| {
+        fail(ErrorKind::Corrupt, format!("{m}; remove it, or begin anew with --overwrite")).at(STATE)
+    };
+    let (_, header) =
+        SafeTensors::read_metadata(&bytes).map_err(|e| damaged(format!("not a training state: {e}")))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let field = |name: &str| metadata.get(name).cloned().unwrap_or_default();
+    if field("format") != FORMAT {
+        return Err(damaged("not a training state of this version".into()));
+    }
+    if field("config") != config {
+        let m = "the output holds a training with other options, data or network; choose another folder, or begin \
+                 anew with --overwrite";
+        return Err(fail(ErrorKind::Mismatch, m).at(STATE));
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(format!("{e}")))?;
+    for p in &mut parameters.all {
+        let [first, second] = &mut p.moments;
+        for (part, values) in
+            [("value", &mut p.values), ("average", &mut p.average), ("first", first), ("second", second)]
+        {
+            if values.is_empty() {
+                continue;
+            }
+            let name = format!("{part}.{}", p.name);
+            let view = tensors.tensor(&name).map_err(|e| damaged(format!("{name}: {e}")))?;
+            if view.dtype() != Dtype::F32 || view.data().len() != values.len() * 4 {
+                return Err(damaged(format!("{name} has another shape")));
+            }
+            for (v, b) in values.iter_mut().zip(view.data().as_chunks::<4>().0) {
+                *v = f32::from_le_bytes(*b);
+            }
+        }
+    }
+    parameters.step = field("step").parse().map_err(|_| damaged("it has no step".into()))?;
+    field("epoch").parse().map_err(|_| damaged("it has no epoch".into()))
+}

@@ -1,0 +1,211 @@
+//! Training on a handful of drawn pictures: what it writes, going on after a stop, and bad input.
+#![cfg(feature = "train")]
+
+use burn::tensor::Device;
+use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
+use fruitcore::featurize::weights::{Checkpoint, RandomWeights};
+use fruitcore::host::driver::Control;
+use fruitcore::host::run::{OutputStore, open_output};
+use fruitcore::host::train::{self, DataSpec, TrainOptions, TrainReport};
+use fruitcore::model::{Model, ModelFile};
+use fruitcore::preprocess::Preset;
+use fruitcore::{Error, ErrorKind, Frame, PixelFormat};
+use std::path::Path;
+use std::sync::Arc;
+
+const SIDE: u32 = 32;
+
+/// Discs of one colour a class on white, or stripes that fill the picture.
+fn picture(class: u32, number: u32, scene: bool) -> Vec<u8> {
+    let colours = [[200u8, 30, 20], [30, 160, 40], [40, 60, 190]];
+    let image = image::RgbImage::from_fn(SIDE, SIDE, |x, y| {
+        let (dx, dy) = (x as i32 - 16 - (number % 3) as i32, y as i32 - 16 + (number % 5) as i32 - 2);
+        let inside = if scene { (x + number) % (4 + class * 4) < 3 } else { dx * dx + dy * dy < 100 };
+        let shade = (number * 3 % 20) as u8;
+        match (inside, scene) {
+            (true, _) => image::Rgb(colours[class as usize].map(|c| c.saturating_add(shade))),
+            (false, true) => image::Rgb([90, 80, 70]),
+            (false, false) => image::Rgb([255; 3]),
+        }
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn data(root: &Path, name: &str, scene: bool) -> DataSpec {
+    for class in 0..3 {
+        let folder = root.join(name).join(["apple", "lime", "plum"][class as usize]);
+        std::fs::create_dir_all(&folder).unwrap();
+        for number in 0..12 {
+            std::fs::write(folder.join(format!("{number}_100.png")), picture(class, number, scene)).unwrap();
+        }
+    }
+    format!("{name}={}", root.join(name).display()).parse().unwrap()
+}
+
+fn options(epochs: u32) -> TrainOptions {
+    let spec = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(32, 32);
+    let mut options = TrainOptions::new(spec, Preset::Simple.recipe(32).unwrap(), Device::flex());
+    options.epochs = epochs;
+    options.batch = 9;
+    options.seed = 3;
+    options.average = 0.5;
+    options.mixup = 0.3;
+    options
+}
+
+fn run(data: &[DataSpec], options: &TrainOptions, out: &Path) -> Result<TrainReport, Error> {
+    let store = open_output(&out.display().to_string())?;
+    train::train(data, options, None, &*store, &Control::default(), &mut |_| {})
+}
+
+fn store(out: &Path) -> Arc<dyn OutputStore> {
+    open_output(&out.display().to_string()).unwrap()
+}
+
+#[test]
+fn a_stopped_training_goes_on_to_the_same_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sets = [data(dir.path(), "turntable", false), data(dir.path(), "shop", true)];
+    sets[1].auxiliary = true;
+    let [whole, parts] = ["whole", "parts"].map(|name| dir.path().join(name));
+    let mut losses = Vec::new();
+    let report = train::train(&sets, &options(3), None, &*store(&whole), &Control::default(), &mut |e| {
+        losses.push(e.loss);
+    })
+    .unwrap();
+    assert_eq!(losses.len(), 3);
+    assert!(losses.iter().all(|l| l.is_finite()), "{losses:?}");
+    assert_eq!(report.heads.len(), 2);
+    assert!(report.heads[0].pasted.is_some() && report.heads[1].pasted.is_none());
+    assert_eq!((report.heads[0].trained, report.heads[0].pictures), (30, 6));
+
+    let mut first = options(3);
+    first.stop_after = Some(1);
+    run(&sets, &first, &parts).unwrap();
+    // A process that is killed in an epoch leaves the one before.
+    let control = Control::default();
+    let e = train::train(&sets, &options(3), None, &*store(&parts), &control, &mut |e| {
+        if e.epoch == 2 {
+            control.cancel();
+        }
+    });
+    assert_eq!(e.unwrap_err().kind(), ErrorKind::Interrupted);
+    run(&sets, &options(3), &parts).unwrap();
+    for file in ["model.safetensors", "model-int8.safetensors", "confusion-turntable.csv"] {
+        let [a, b] = [&whole, &parts].map(|d| std::fs::read(d.join(file)).unwrap());
+        assert!(a == b, "{file} differs");
+    }
+    let metrics = std::fs::read_to_string(parts.join("metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().count(), 4, "{metrics}");
+
+    // Another configuration doesn't go on from there.
+    let e = run(&sets, &options(4), &parts).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Mismatch, "{e}");
+
+    // Both models run, with the head that was to be kept; they answer alike.
+    let pixels = [120; 40 * 30 * 3];
+    let frame = Frame::new(PixelFormat::Rgb, 40, 30, &pixels).unwrap();
+    let mut answers = Vec::new();
+    for file in ["model.safetensors", "model-int8.safetensors"] {
+        let bytes = std::fs::read(whole.join(file)).unwrap();
+        let read = ModelFile::from_bytes(&bytes).unwrap();
+        Checkpoint::from_bytes(&bytes).unwrap().check(read.network()).unwrap();
+        let mut model = read.load(&Device::flex()).unwrap();
+        assert_eq!(model.heads().iter().map(|h| h.name()).collect::<Vec<_>>(), ["turntable"]);
+        assert_eq!(model.heads()[0].classes(), ["apple", "lime", "plum"]);
+        assert_eq!(model.classify(&frame, "shop", 1).unwrap_err().kind(), ErrorKind::NotFound);
+        answers.push(model.classify(&frame, "turntable", 3).unwrap().probability());
+    }
+    assert!((answers[0] - answers[1]).abs() < 0.1, "{answers:?}");
+    assert_eq!(Model::from_bytes(b"", &Device::flex()).err().unwrap().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn it_learns_and_fine_tunes() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = [data(dir.path(), "turntable", false)];
+    let mut long = options(12);
+    long.mixup = 0.0;
+    long.augment.jitter = 0.1;
+    let out = dir.path().join("long");
+    let report = run(&sets, &long, &out).unwrap();
+    assert!(report.heads[0].accuracy.unwrap() > 0.8, "{:?}", report.heads[0]);
+
+    // From there, with the first layers frozen: they stay, later ones don't.
+    let bytes = std::fs::read(out.join("model.safetensors")).unwrap();
+    let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
+    let mut tune = options(1);
+    tune.freeze = 4;
+    let tuned = dir.path().join("tuned");
+    train::train(&sets, &tune, Some(&checkpoint), &*store(&tuned), &Control::default(), &mut |_| {}).unwrap();
+    let after = std::fs::read(tuned.join("model.safetensors")).unwrap();
+    let after = Checkpoint::from_bytes(&after).unwrap();
+    let graph = tune.network.graph().unwrap();
+    use fruitcore::featurize::weights::WeightSource;
+    let same = |(name, shape): &(String, Vec<usize>)| {
+        checkpoint.tensor(name, shape).unwrap() == after.tensor(name, shape).unwrap()
+    };
+    let parameters = graph.parameters();
+    assert!(same(&parameters[0]) && same(&parameters[3]));
+    assert!(!same(parameters.last().unwrap()));
+
+    // Another network's weights are refused.
+    let other = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.5).input(32, 32).graph().unwrap();
+    let wrong = RandomWeights::new(&other, 1);
+    let out = store(&dir.path().join("wrong"));
+    let e = train::train(&sets, &tune, Some(&wrong), &*out, &Control::default(), &mut |_| {}).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Shape, "{e}");
+}
+
+#[test]
+fn bad_input_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = data(dir.path(), "set", false);
+    // A damaged picture is passed over and told of; a class with one picture is not validated.
+    std::fs::write(dir.path().join("set/apple/13_100.png"), b"no picture").unwrap();
+    std::fs::create_dir(dir.path().join("set/single")).unwrap();
+    std::fs::write(dir.path().join("set/single/0_100.png"), picture(0, 0, true)).unwrap();
+    let report = run(std::slice::from_ref(&set), &options(1), &dir.path().join("out")).unwrap();
+    assert_eq!(report.rejected.len(), 1);
+    assert!(report.rejected[0].contains("13_100.png"), "{:?}", report.rejected);
+    assert!(report.notes[0].contains("1 of 4 classes"), "{:?}", report.notes);
+
+    let kind = |sets: &[DataSpec], options: &TrainOptions| {
+        run(sets, options, &dir.path().join("bad")).unwrap_err().kind()
+    };
+    let mut rate = options(1);
+    rate.learning_rate = f64::NAN;
+    assert_eq!(kind(std::slice::from_ref(&set), &rate), ErrorKind::InvalidArgument);
+    assert_eq!(kind(&[], &options(1)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(&[set.clone(), set.clone()], &options(1)), ErrorKind::InvalidArgument);
+    let mut frozen = options(1);
+    frozen.freeze = 1000;
+    assert_eq!(kind(std::slice::from_ref(&set), &frozen), ErrorKind::InvalidArgument);
+    let mut small = options(1);
+    small.cache_bytes = 1000;
+    assert_eq!(kind(std::slice::from_ref(&set), &small), ErrorKind::Limit);
+    let one: DataSpec = dir.path().join("set/apple").display().to_string().parse().unwrap();
+    assert_eq!(kind(&[one], &options(1)), ErrorKind::Insufficient);
+    assert!("a b=x".parse::<DataSpec>().is_err());
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_and_keeps_the_last_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = [data(dir.path(), "set", false)];
+    let out = dir.path().join("out");
+    let mut first = options(2);
+    first.stop_after = Some(1);
+    run(&sets, &first, &out).unwrap();
+    let before = std::fs::read(out.join("model.safetensors")).unwrap();
+    // The state as a step that went wrong would leave it.
+    let mut state = std::fs::read(out.join("state.safetensors")).unwrap();
+    let header = u64::from_le_bytes(state[..8].try_into().unwrap()) as usize + 8;
+    state[header..].chunks_exact_mut(4).for_each(|v| v.copy_from_slice(&f32::NAN.to_le_bytes()));
+    std::fs::write(out.join("state.safetensors"), state).unwrap();
+    let e = run(&sets, &options(2), &out).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NonFinite, "{e}");
+    assert!(before == std::fs::read(out.join("model.safetensors")).unwrap());
+}
