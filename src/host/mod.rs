@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod demo;
 pub mod driver;
+pub mod heads;
 pub mod run;
 pub mod sink;
 pub mod source;

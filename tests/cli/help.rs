@@ -2,10 +2,23 @@
 
 use super::support::fruitcore;
 
+const COMMANDS: [&str; 10] = [
+    "demo",
+    "run",
+    "merge",
+    "transform",
+    "fit-classifier",
+    "predict",
+    "evaluate",
+    "inspect",
+    "weights",
+    "completions",
+];
+
 #[test]
 fn help_names_every_command_and_exit_status() {
     let done = fruitcore(&["--help"]).code(0);
-    for word in ["demo", "run", "merge", "transform", "inspect", "weights", "completions"] {
+    for word in COMMANDS {
         assert!(done.out.contains(&format!("  {word}")), "{word} is not in:\n{}", done.out);
     }
     for status in ["0 ", "1 ", "2 ", "3 ", "130 "] {
@@ -15,7 +28,7 @@ fn help_names_every_command_and_exit_status() {
 
 #[test]
 fn every_command_has_help() {
-    for command in ["demo", "run", "merge", "transform", "inspect", "weights", "completions"] {
+    for command in COMMANDS {
         let done = fruitcore(&[command, "--help"]).code(0);
         assert!(done.out.contains("Usage: fruitcore"), "{}", done.out);
     }

@@ -1,10 +1,12 @@
 //! What can be typed: subcommands, options and their help.
 
+mod classify;
 mod network;
 mod output;
 mod source;
 mod train;
 
+pub(crate) use classify::{EvaluateArgs, FitArgs, ModelArgs, PredictArgs};
 pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, WeightsArg};
 pub(crate) use output::{FormatArgs, ReportArgs};
 pub(crate) use source::SourceArgs;
@@ -44,6 +46,12 @@ pub(crate) enum Command {
     Transform(TransformArgs),
     /// Train or fine-tune a network on labelled pictures
     Train(Box<TrainArgs>),
+    /// Fit a classifier on a run's output and put it into its artifact
+    FitClassifier(FitArgs),
+    /// Say what is on pictures, by an artifact's classifier
+    Predict(PredictArgs),
+    /// Measure an artifact's classifier on labelled pictures, or on the output folder of a run
+    Evaluate(EvaluateArgs),
     /// Say what a file or an output folder holds
     Inspect(InspectArgs),
     /// Pretrained checkpoints: list, fetch, verify, inspect
@@ -158,18 +166,11 @@ pub(crate) struct MergeArgs {
 pub(crate) struct TransformArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// The artifact: `pipeline.safetensors` of a run, or the run's output folder
-    #[arg(short, long, value_name = "FILE|OUT")]
-    pub(crate) model: PathBuf,
-    /// The checkpoint the artifact was fitted with, if the artifact says to pass it
-    #[arg(long, value_name = "WEIGHTS")]
-    pub(crate) weights: Option<WeightsArg>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// Folder or URL for component files; without it, CSV on standard output
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<String>,
-    /// Where the network computes
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: DeviceArg,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
     #[command(flatten)]

@@ -7,6 +7,7 @@ use crate::{
 };
 use fruitcore::{
     Error, ErrorKind, Result, Stage,
+    classify::Head,
     featurize::network::NetworkSpec,
     host::run::{Artifact, ArtifactFn},
     pca::Projection,
@@ -19,7 +20,7 @@ use std::{
 };
 
 /// Name of the artifact in an output folder.
-const FILE: &str = "pipeline.safetensors";
+pub(crate) const FILE: &str = "pipeline.safetensors";
 
 /// Writes artifacts from a run's configuration alone, so that a merge can do it too. The weights of
 /// `checkpoint` go into the artifact.
@@ -54,6 +55,7 @@ pub(crate) struct Fitted {
     recipe: Recipe,
     projection: Projection,
     classes: Vec<String>,
+    heads: Vec<Head>,
     weights: String,
     has_weights: bool,
 }
@@ -70,8 +72,8 @@ impl Fitted {
         let file = PipelineFile::from_bytes(&bytes)?;
         let (spec, recipe, projection) = (*file.network(), file.recipe().clone(), file.projection().clone());
         let (classes, weights) = (file.classes().to_vec(), file.weights_id().to_owned());
-        let has_weights = file.has_weights();
-        Ok(Self { bytes, spec, recipe, projection, classes, weights, has_weights })
+        let (heads, has_weights) = (file.heads().to_vec(), file.has_weights());
+        Ok(Self { bytes, spec, recipe, projection, classes, heads, weights, has_weights })
     }
 
     /// Whether a safetensors file's header says that it is an artifact.
@@ -110,6 +112,42 @@ impl Fitted {
 
     pub(crate) fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    pub(crate) fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    /// The head called `name`, or the first one.
+    pub(crate) fn head(&self, name: Option<&str>) -> Result<&Head> {
+        let at = match name {
+            Some(name) => self.heads.iter().position(|head| head.name() == name),
+            None => Some(0),
+        };
+        at.and_then(|at| self.heads.get(at)).ok_or_else(|| {
+            let names: Vec<&str> = self.heads.iter().map(Head::name).collect();
+            let m = match (names.as_slice(), name) {
+                ([], _) => "the pipeline has no classifier; fit one: fruitcore fit-classifier OUT".to_owned(),
+                (names, name) => {
+                    format!(
+                        "the pipeline has no head `{}`; it has `{}`",
+                        name.unwrap_or(""),
+                        names.join("`, `")
+                    )
+                }
+            };
+            Error::new(ErrorKind::NotFound, Stage::Artifact, m)
+        })
+    }
+
+    /// What weights the run used: `random:SEED` or `sha256:DIGEST`.
+    pub(crate) fn weights_id(&self) -> &str {
+        &self.weights
+    }
+
+    /// The artifact with one more head, or another of the same name.
+    pub(crate) fn with_head(&self, head: &Head) -> Result<Vec<u8>> {
+        PipelineFile::from_bytes(&self.bytes)?.to_builder().head(head).to_bytes()
     }
 
     /// Which weights, and whether they are inside.

@@ -1,25 +1,26 @@
 //! `fruitcore demo`: the whole pipeline on rendered pictures.
 
 use crate::{
-    args::{DemoArgs, WeightsArg},
-    artifact::{self, Fitted},
+    apply::Job,
+    args::{DemoArgs, DeviceArg, ModelArgs, SourceArgs, WeightsArg, WorkArgs},
+    artifact, evaluate,
     failure::Failure,
+    fit_classifier,
     network::{Setup, WeightsId},
-    progress, stages, summary, text, transform,
+    progress, stages, summary, text,
 };
 use core::time::Duration;
 use fruitcore::{
     Error, ErrorKind, Stage,
-    classify::CentroidFit,
     featurize::network::{NetworkKind, NetworkSpec},
     host::{
         demo::Fruits,
-        driver::{Control, Driver, Limits},
-        run::{OutputStore, Run, RunOptions, open_output},
-        sink::{Content, Format, Table},
+        driver::Control,
+        heads::HeadOptions,
+        run::{Run, RunOptions, RunOutput, open_output},
         source::{self, Source, SourceOptions},
     },
-    pca::{Keep, Rows},
+    pca::Keep,
     preprocess::Preset,
 };
 use std::{path::Path, sync::Arc, time::Instant};
@@ -71,14 +72,21 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
     let done = progress::watch(&control, quiet, || run.start(&control));
     let summary = done.map_err(|e| progress::explain(e, &control, false))?;
 
-    let check = hold_out(&setup, &Fitted::open(&out)?, &*store, &held_out, &control)?;
+    // A classifier over the components, into the artifact; then pictures neither has seen.
+    let output = RunOutput::open(&out.display().to_string())?;
+    let (fitted, head, fit) = fit_classifier::fit(&output, &HeadOptions::default())?;
+    store.put(artifact::FILE, &fitted.with_head(&head)?)?;
+    let check = hold_out(&out, &held_out)?;
     if args.report.json {
-        text::print_json(&serde_json::json!({ "summary": &summary, "held_out": &check }))?;
+        text::print_json(
+            &serde_json::json!({ "summary": &summary, "classifier": &fit, "held_out": &check }),
+        )?;
     }
     if !quiet {
         eprint!("\n{}", summary::human(&summary, &*store));
+        eprint!("\n{}", fit_classifier::human(&fit));
         eprintln!(
-            "\n{} of {} held-out pictures ({:.1} %) lie nearest to the centroid of their own kind; by chance {:.1} %.",
+            "\n{} of {} held-out pictures ({:.1} %) are classified right; by chance {:.1} %.",
             check.right,
             check.pictures,
             100.0 * check.accuracy,
@@ -90,7 +98,7 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
             ("held-out/", "pictures the fit never saw"),
             ("out/features/", "1,280 numbers a picture, Parquet"),
             ("out/components/", "the same pictures as 50 components"),
-            ("out/pipeline.safetensors", "the fitted pipeline: runs on new pictures"),
+            ("out/pipeline.safetensors", "the fitted pipeline and classifier: runs on new pictures"),
             ("out/summary.json", "all the figures"),
         ];
         let rows: Vec<_> =
@@ -101,7 +109,7 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
             text::duration(Duration::from_secs_f64(begun.elapsed().as_secs_f64()))
         );
         eprintln!("  fruitcore run PICTURES --output OUT --weights imagenet");
-        eprintln!("  fruitcore transform {d}/held-out --model {d}/out");
+        eprintln!("  fruitcore predict {d}/held-out --model {d}/out");
     }
     Ok(())
 }
@@ -135,60 +143,18 @@ struct Check {
     pictures: u64,
     right: u64,
     accuracy: f64,
+    top5: f64,
 }
 
-/// Class means of the components the run wrote, and how often the nearest one is the right one.
-fn hold_out(
-    setup: &Setup,
-    fitted: &Fitted,
-    store: &dyn OutputStore,
-    held_out: &Path,
-    control: &Control,
-) -> core::result::Result<Check, Failure> {
-    let mut fit = CentroidFit::new(fitted.projection().kept())?;
-    for name in store.entries("components/")? {
-        if let Some(file) = store.get(&format!("components/{name}"))? {
-            let table = Format::Parquet.decode(Content::Components, file)?;
-            let (values, labels) = labelled(&table);
-            fit.partial_fit(Rows::new(&values, table.columns())?, &labels)?;
-        }
-    }
-    let centroids = fit.finish()?;
-    let mut check = Check { pictures: 0, right: 0, accuracy: 0.0 };
-    let source: Arc<dyn Source> =
-        Arc::from(source::open(&held_out.display().to_string(), &SourceOptions::default())?);
-    let driver = Driver {
-        stages: stages::stages(setup),
-        limits: Limits::default(),
-        part_size: 1024,
-        limit: None,
-        strict: true,
-        count_ahead: false,
-    };
-    transform::apply(&driver, source, control, fitted.projection(), &mut |_, table, _| {
-        let (values, labels) = labelled(&table);
-        for (row, label) in values.chunks_exact(table.columns()).zip(labels) {
-            let (class, _) = centroids.predict(row)?;
-            check.pictures += 1;
-            check.right += u64::from(centroids.classes().get(class).map(String::as_str) == Some(label));
-        }
-        Ok(())
-    })?;
-    check.accuracy = check.right as f64 / check.pictures.max(1) as f64;
-    Ok(check)
-}
-
-/// Rows that have a label.
-fn labelled(table: &Table) -> (Vec<f32>, Vec<&str>) {
-    let mut values = Vec::with_capacity(table.values().len());
-    let mut labels = Vec::with_capacity(table.len());
-    for (row, label) in table.values().chunks_exact(table.columns().max(1)).zip(table.labels()) {
-        if let Some(label) = label {
-            values.extend_from_slice(row);
-            labels.push(label.as_str());
-        }
-    }
-    (values, labels)
+/// The artifact as anyone would use it: from its file, on a folder of pictures.
+fn hold_out(out: &Path, held_out: &Path) -> core::result::Result<Check, Failure> {
+    let source = SourceArgs::folder(held_out);
+    let model = ModelArgs { model: out.to_owned(), weights: None, device: DeviceArg::Flex };
+    let job = Job::new(&source, &model, &WorkArgs { batch: None, workers: None, strict: true }, true)?;
+    let (tally, _) = evaluate::over_pictures(&job, job.fitted.head(None)?)?;
+    let found = tally.evaluation;
+    let (pictures, right) = (found.rows(), found.right());
+    Ok(Check { pictures, right, accuracy: found.accuracy(), top5: found.top(5) })
 }
 
 /// Removes what an earlier demo left of rendered pictures, and nothing else: only the kinds' own

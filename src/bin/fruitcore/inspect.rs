@@ -9,6 +9,7 @@ use crate::{
 };
 use fruitcore::{
     Error, ErrorKind, Stage,
+    classify::{Head, Reads},
     featurize::weights::{Checkpoint, Inspection},
     host::{
         run::{LocalStore, Manifest, OutputStore},
@@ -223,6 +224,17 @@ fn artifact(fitted: &Fitted, as_json: bool) -> Result<(), Failure> {
             "rows": p.count(),
             "explained_variance_ratio": ratio,
             "classes": fitted.classes(),
+            "heads": fitted.heads().iter().map(|h| json!({
+                "name": h.name(),
+                "kind": h.model().kind(),
+                "reads": h.reads(),
+                "classes": h.classes(),
+                "temperature": h.temperature(),
+                "threshold": h.threshold(),
+                "half_precision": h.is_half_precision(),
+                "bytes": h.bytes(),
+                "notes": h.notes(),
+            })).collect::<Vec<_>>(),
         }));
     }
     let recipe = fitted.recipe();
@@ -238,8 +250,27 @@ fn artifact(fitted: &Fitted, as_json: bool) -> Result<(), Failure> {
         ("components", format!("{}, explaining {:.2} % of the variance", p.kept(), 100.0 * total)),
         ("classes", count(fitted.classes().len() as u64)),
     ];
-    let rows: Vec<_> = rows.into_iter().map(|(k, v)| vec![format!("  {k}"), v]).collect();
+    let heads = fitted.heads().iter().map(|h| ("head", head(h)));
+    let rows: Vec<_> = rows.into_iter().chain(heads).map(|(k, v)| vec![format!("  {k}"), v]).collect();
     print(&format!("a fitted pipeline\n{}", text::table(&rows)))
+}
+
+/// A head in one line.
+fn head(head: &Head) -> String {
+    let reads = if head.reads() == Reads::Features { "features" } else { "components" };
+    let unknown = match head.threshold() {
+        0.0 => String::new(),
+        p => format!(", unknown below {:.1} %", 100.0 * p),
+    };
+    let notes: Vec<String> = head.notes().iter().map(|(k, v)| format!("{k}: {v}")).collect();
+    format!(
+        "{}: {} over {reads}, {}, {}{unknown}; {}",
+        head.name(),
+        head.model().kind(),
+        counted(head.classes().len() as u64, "class", "classes"),
+        text::bytes(head.bytes() as u64),
+        notes.join("; ")
+    )
 }
 
 fn json_file(bytes: &[u8], shown: &str, as_json: bool) -> Result<(), Failure> {

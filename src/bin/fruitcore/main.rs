@@ -1,14 +1,18 @@
 //! The command line tool: arguments to library calls, results to people and programs.
 
 // The program has std; the lints are for the core.
+mod apply;
 mod args;
 mod artifact;
 mod completions;
 mod demo;
+mod evaluate;
 mod failure;
+mod fit_classifier;
 mod inspect;
 mod merge;
 mod network;
+mod predict;
 mod progress;
 mod run;
 mod stages;
@@ -29,6 +33,9 @@ fn main() -> ExitCode {
         Command::Merge(args) => merge::merge(&args),
         Command::Transform(args) => transform::transform(&args),
         Command::Train(args) => train::train(&args),
+        Command::FitClassifier(args) => fit_classifier::fit_classifier(&args),
+        Command::Predict(args) => predict::predict(&args),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Weights(command) => weights::weights(&command),
         Command::Completions { shell } => completions::completions(shell),

@@ -3,7 +3,10 @@
 use crate::failure::Failure;
 use core::time::Duration;
 use fruitcore::{Error, ErrorKind, Stage};
-use std::io::{ErrorKind as Io, Write};
+use std::{
+    io::{ErrorKind as Io, Write},
+    path::Path,
+};
 
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(n: u64) -> String {
@@ -78,6 +81,33 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes to standard output amid other work; a reader that went away ends it.
+pub(crate) fn stream(bytes: &[u8]) -> fruitcore::Result<()> {
+    std::io::stdout().lock().write_all(bytes).map_err(|e| {
+        let kind = if e.kind() == Io::BrokenPipe { ErrorKind::Interrupted } else { ErrorKind::Io };
+        Error::new(kind, Stage::Sink, format!("standard output: {e}")).because(e)
+    })
+}
+
+/// Writes a whole file beside its place and renames it, so that it is there whole or not at all.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> fruitcore::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".part");
+    let written = std::fs::File::create(&aside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&aside, path));
+    written.map_err(|e| {
+        let _ = std::fs::remove_file(&aside);
+        let kind = match e.kind() {
+            Io::PermissionDenied => ErrorKind::PermissionDenied,
+            Io::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        let m = "can't be written; check that its folder exists and has room";
+        Error::new(kind, Stage::Sink, m).at(path.display().to_string()).because(e)
+    })
 }
 
 /// Prints a value as JSON.

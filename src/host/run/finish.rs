@@ -3,12 +3,14 @@
 use super::{ComponentsEntry, FileEntry, Manifest, OutputStore, PartEntry, RunOptions, hex, lock};
 use crate::{
     Error, ErrorKind, Result, Stage,
+    classify::{Head, Reads},
     host::{
         driver::{Control, Phase, Reject},
         sink::Content,
         summary::{self, Summary},
     },
     pca::{CovariancePca, IncrementalPca, Keep, Projection, Rows, Scaling},
+    pipeline::{PipelineBuilder, PipelineFile},
 };
 use alloc::{
     collections::BTreeMap, collections::BTreeSet, format, string::String, string::ToString, sync::Arc, vec,
@@ -83,7 +85,12 @@ impl Finish<'_> {
                 let classes: Vec<_> = summary.classes.keys().cloned().collect();
                 let artifact =
                     Artifact { projection: &projection, classes: &classes, config: &manifest.config };
-                self.store.put("pipeline.safetensors", &make(&artifact)?)?;
+                let made = make(&artifact)?;
+                let made = match self.store.get("pipeline.safetensors")? {
+                    Some(earlier) => with_heads(&earlier, made)?,
+                    None => made,
+                };
+                self.store.put("pipeline.safetensors", &made)?;
             }
             self.control.enter(Phase::Components);
             let start = Instant::now();
@@ -264,6 +271,24 @@ impl Finish<'_> {
         summary.images_per_second = summary.images_this_start as f64 / summary.elapsed.max(1e-9);
         Ok(summary)
     }
+}
+
+/// A new artifact with the heads that were fitted to an earlier one, as far as what they read is still
+/// the same.
+fn with_heads(earlier: &[u8], made: Vec<u8>) -> Result<Vec<u8>> {
+    // What is damaged or of another version is replaced.
+    let (Ok(old), Ok(new)) = (PipelineFile::from_bytes(earlier), PipelineFile::from_bytes(&made)) else {
+        return Ok(made);
+    };
+    let features =
+        (old.network(), old.recipe(), old.weights_id()) == (new.network(), new.recipe(), new.weights_id());
+    let components = features && old.projection() == new.projection();
+    let same = |head: &&Head| if head.reads() == Reads::Features { features } else { components };
+    let kept: Vec<&Head> = old.heads().iter().filter(same).collect();
+    if kept.is_empty() {
+        return Ok(made);
+    }
+    kept.into_iter().fold(new.to_builder(), PipelineBuilder::head).to_bytes()
 }
 
 /// `path,stage,reason` of the rejects of a part.

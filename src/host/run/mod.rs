@@ -20,12 +20,14 @@
 mod finish;
 mod manifest;
 mod merge;
+mod output;
 mod prepare;
 mod store;
 
 pub use finish::{Artifact, ArtifactFn};
 pub use manifest::{ComponentsEntry, FileEntry, Fit, Manifest, PartEntry, Shard};
 pub use merge::{MergeOptions, merge};
+pub use output::RunOutput;
 pub use store::{LocalStore, OutputStore, RemoteStore, open_output};
 
 pub(crate) use manifest::hex;

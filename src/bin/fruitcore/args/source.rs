@@ -2,6 +2,7 @@
 
 use clap::Args;
 use fruitcore::host::source::{LabelRule, SourceOptions};
+use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
@@ -25,6 +26,17 @@ pub(crate) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// All pictures of a local folder, each labelled by the folder it is in.
+    pub(crate) fn folder(path: &Path) -> Self {
+        Self {
+            input: path.display().to_string(),
+            label: LabelRule::default(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            limit: None,
+        }
+    }
+
     pub(crate) fn options(&self) -> SourceOptions {
         let mut options = SourceOptions::default();
         options.labels = self.label.clone();

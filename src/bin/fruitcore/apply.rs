@@ -1,0 +1,155 @@
+//! A fitted pipeline's network over pictures: what `transform`, `predict` and `evaluate` share.
+
+use crate::{
+    args::{ModelArgs, SourceArgs, WorkArgs},
+    artifact::Fitted,
+    failure::Failure,
+    progress, stages,
+    text::{self, count},
+};
+use core::time::Duration;
+use fruitcore::{
+    Error, ErrorKind, Result, Stage,
+    classify::{Head, Reads},
+    host::{
+        driver::{Control, Driver, Reject, Wanted},
+        sink::{Content, Table},
+        source::{self, Source},
+    },
+    pca::{Projection, Rows},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+/// Pictures, and the pipeline they go through.
+pub(crate) struct Job {
+    pub(crate) fitted: Fitted,
+    source: Arc<dyn Source>,
+    driver: Driver,
+    input: String,
+    quiet: bool,
+}
+
+impl Job {
+    pub(crate) fn new(
+        from: &SourceArgs,
+        model: &ModelArgs,
+        work: &WorkArgs,
+        quiet: bool,
+    ) -> core::result::Result<Self, Failure> {
+        let source: Arc<dyn Source> = Arc::from(source::open(&from.input, &from.options())?);
+        let fitted = Fitted::open(&model.model)?;
+        let setup = fitted.setup(model.weights.as_ref(), model.device)?;
+        let driver = Driver {
+            stages: stages::stages(&setup),
+            limits: stages::limits(work),
+            part_size: 1,
+            limit: from.limit,
+            strict: work.strict,
+            count_ahead: progress::count_ahead(&from.input, quiet),
+        };
+        let (found, fit) = (driver.stages.featurizer.feature_len(), fitted.projection().columns());
+        if found != fit {
+            let m = format!("the pipeline was fitted on {fit} features, the network gives {found}");
+            return Err(Error::new(ErrorKind::Mismatch, Stage::Artifact, m).into());
+        }
+        Ok(Self { fitted, source, driver, input: from.input.clone(), quiet })
+    }
+
+    /// Hands the features of all pictures to `take`, `part` pictures at a time, in order. Rejects are
+    /// told on standard error.
+    pub(crate) fn run(
+        &self,
+        part: usize,
+        take: &mut (dyn FnMut(u32, &Table, Vec<Reject>) -> Result<()> + Send),
+    ) -> core::result::Result<Counts, Failure> {
+        let begun = Instant::now();
+        let mut counts = Counts::default();
+        let control = Control::default();
+        let driver = Driver { part_size: part, ..self.driver.clone() };
+        let done = progress::watch(&control, self.quiet, || {
+            driver.run(Arc::clone(&self.source), &control, &|_| Wanted::Compute, &mut |part| {
+                let Some(output) = part.output else { return Ok(()) };
+                counts.add(&output.table, &output.rejects);
+                for reject in output.rejects.iter().filter(|_| !self.quiet) {
+                    eprintln!("rejected: {}", reject.to_error());
+                }
+                take(part.input.index, &output.table, output.rejects)
+            })
+        });
+        done.map_err(|e| progress::explain(e, &control, self.driver.strict))?;
+        if counts.images == 0 {
+            let m = "no pictures found; check the path and the filter";
+            return Err(Error::new(ErrorKind::NotFound, Stage::Source, m).at(&self.input).into());
+        }
+        counts.elapsed = begun.elapsed().as_secs_f64();
+        Ok(counts)
+    }
+
+    /// An error if there were pictures, but none could be used.
+    pub(crate) fn any_usable(&self, counts: &Counts) -> Result<()> {
+        if counts.rows > 0 {
+            return Ok(());
+        }
+        let m = format!("none of {} could be used", text::counted(counts.images, "picture", "pictures"));
+        Err(Error::new(ErrorKind::Insufficient, Stage::Run, m).at(&self.input))
+    }
+}
+
+/// The same rows as components.
+pub(crate) fn project(projection: &Projection, features: &Table) -> Result<Table> {
+    let mut values = vec![0.0; features.len() * projection.kept()];
+    if !features.is_empty() {
+        projection.transform_into(Rows::new(features.values(), features.columns())?, &mut values)?;
+    }
+    features.with_values(Content::Components, projection.kept(), values)
+}
+
+/// Every class's probability for rows of features, `[rows, classes]`.
+pub(crate) fn probabilities(head: &Head, projection: &Projection, features: &Table) -> Result<Vec<f32>> {
+    let mut out = vec![0.0; features.len() * head.classes().len()];
+    if features.is_empty() {
+        return Ok(out);
+    }
+    if head.reads() == Reads::Features {
+        head.probabilities_of(Rows::new(features.values(), features.columns())?, &mut out)?;
+    } else {
+        let components = project(projection, features)?;
+        head.probabilities_of(Rows::new(components.values(), components.columns())?, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// What went through; printed by `--json`.
+#[derive(Debug, Default, serde::Serialize)]
+pub(crate) struct Counts {
+    pub(crate) images: u64,
+    pub(crate) rows: u64,
+    pub(crate) rejected: u64,
+    pub(crate) rejected_by_stage: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) components: Option<usize>,
+    pub(crate) elapsed: f64,
+}
+
+impl Counts {
+    fn add(&mut self, table: &Table, rejects: &[Reject]) {
+        self.rows += table.len() as u64;
+        self.rejected += rejects.len() as u64;
+        self.images = self.rows + self.rejected;
+        for reject in rejects {
+            *self.rejected_by_stage.entry(reject.stage.name().to_owned()).or_default() += 1;
+        }
+    }
+}
+
+/// For people.
+impl core::fmt::Display for Counts {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let pictures = text::counted(self.images, "picture", "pictures");
+        write!(f, "{pictures} · {} rejected", count(self.rejected))?;
+        if let Some(k) = self.components {
+            write!(f, " · {k} components")?;
+        }
+        write!(f, " · {}", text::duration(Duration::from_secs_f64(self.elapsed.max(0.0))))
+    }
+}
