@@ -2,8 +2,9 @@
 
 use super::{
     IncrementalPca, Keep, Projection, Rows,
-    centre::{Block, centre},
-    eigen::{self, Leading, Wanted, leading},
+    eigen::{Leading, Wanted, leading},
+    kernels::{self, Panels},
+    low_rank,
     projection::Parts,
 };
 use crate::{
@@ -12,10 +13,6 @@ use crate::{
     state::{Reader, Writer},
 };
 use alloc::{format, vec::Vec};
-use faer::{
-    Accum, MatMut, MatRef,
-    linalg::matmul::triangular::{BlockStructure, matmul},
-};
 
 const MAGIC: &[u8; 8] = b"fruitCOV";
 const VERSION: u64 = 1;
@@ -23,6 +20,15 @@ const VERSION: u64 = 1;
 /// Rows collected before they enter the co-moment: enough for the matrix product to run at full
 /// speed, few enough to stay in cache.
 const BLOCK: usize = if cfg!(miri) { 4 } else { 256 };
+
+/// Scratch memory for one block.
+#[derive(Default)]
+struct Block {
+    /// The centred rows and one for the shift between the means.
+    panels: Panels,
+    /// The block's mean, then the shift.
+    shift: Vec<f64>,
+}
 
 /// What is done to the columns before their principal components are sought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -140,7 +146,10 @@ impl CovariancePca {
         let total: f64 = moment.iter().step_by(d + 1).map(|s| s.max(0.0)).sum();
         let most = usize::try_from(n).unwrap_or(usize::MAX).min(d);
         let wanted = keep.wanted(total, most)?;
-        let Leading { values, vectors } = leading(moment, d, wanted)?;
+        // Few rows span few directions: with a quarter, both ways take the same time.
+        let few = usize::try_from(n).ok().filter(|n| *n <= d / 4);
+        let found = few.and_then(|n| low_rank::leading(&moment, d, n, wanted).transpose());
+        let Leading { values, vectors } = found.unwrap_or_else(|| leading(moment, d, wanted))?;
         Projection::new(Parts {
             count: n,
             mean,
@@ -156,30 +165,22 @@ impl CovariancePca {
     fn absorb(&mut self, rows: Rows<'_>, block: &mut Block) -> Result<()> {
         let d = self.columns();
         self.allocate()?;
-        centre(rows, block);
+        let kernels = kernels::best();
+        let Block { panels, shift } = block;
+        shift.resize(d, 0.0);
+        panels.centre(kernels, rows.data(), shift);
         let count = rows.len() as u64;
         let (a, b) = (self.count as f64, count as f64);
         // The shift between the means is one more row of the product.
         let weight = b / (a + b);
         let root = libm::sqrt(a * weight);
-        let extra = block.values.iter_mut().skip(rows.data().len());
-        for ((e, m), mean) in extra.zip(&mut self.mean).zip(&block.mean) {
-            let shift = mean - *m;
-            *m += shift * weight;
-            *e = shift * root;
+        for (s, m) in shift.iter_mut().zip(&mut self.mean) {
+            let distance = *s - *m;
+            *m += distance * weight;
+            *s = distance * root;
         }
-        let v = MatRef::from_row_major_slice(&block.values, rows.len() + 1, d);
-        matmul(
-            MatMut::from_column_major_slice_mut(&mut self.moment, d, d),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            v.transpose(),
-            BlockStructure::Rectangular,
-            v,
-            BlockStructure::Rectangular,
-            1.0,
-            eigen::par(),
-        );
+        panels.set_row(rows.len(), shift);
+        kernels::add_lower(kernels, panels, panels, &mut self.moment, d);
         self.count = self.count.saturating_add(count);
         Ok(())
     }
@@ -234,6 +235,10 @@ impl CovariancePca {
 impl IncrementalPca for CovariancePca {
     fn partial_fit(&mut self, rows: Rows<'_>) -> Result<()> {
         rows.expect(self.columns(), Stage::Pca)?;
+        // On a thread of the pool, so that its tasks start without waking another.
+        #[cfg(feature = "rayon")]
+        return rayon::join(|| self.push(rows), || ()).0;
+        #[cfg(not(feature = "rayon"))]
         self.push(rows)
     }
 

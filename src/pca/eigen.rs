@@ -5,15 +5,19 @@
 //! `dsyevx`. Where that does not pay, or a vector's residual is not at rounding level, divide and
 //! conquer computes all of them. Either way the result is accurate to rounding whatever the spectrum.
 
-use super::tridiagonal::Tridiagonal;
+use super::{
+    kernels,
+    reduce::{Reduced, tridiagonalise},
+    tridiagonal::Tridiagonal,
+};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{vec, vec::Vec};
 use faer::{
-    Conj, MatMut, MatRef, Par,
+    Conj, Mat, MatMut, MatRef, Par,
     diag::{DiagMut, DiagRef},
     dyn_stack::{MemBuffer, MemStack},
     linalg::{
-        evd::{self, ComputeEigenvectors, tridiag},
+        evd::{self, ComputeEigenvectors},
         householder, qr,
     },
 };
@@ -54,20 +58,8 @@ pub(crate) fn leading(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leadi
         return Ok(Leading { values: a, vectors: vec![1.0; d] });
     }
     let par = par();
-    let block = qr::no_pivoting::factor::recommended_block_size::<f64>(d, d);
-    let mut factors = vec![0.0; block * (d - 1)];
-    let mut memory = MemBuffer::new(tridiag::tridiag_in_place_scratch::<f64>(d, par, Default::default()));
-    tridiag::tridiag_in_place(
-        MatMut::from_column_major_slice_mut(&mut a, d, d),
-        MatMut::from_column_major_slice_mut(&mut factors, block, d - 1),
-        par,
-        MemStack::new(&mut memory),
-        Default::default(),
-    );
-    drop(memory);
+    let Reduced { diagonal, off, taus } = tridiagonalise(kernels::best(), &mut a, d);
     let reduced = MatRef::from_column_major_slice(&a, d, d);
-    let diagonal: Vec<f64> = (0..d).map(|i| reduced[(i, i)]).collect();
-    let off: Vec<f64> = (1..d).map(|i| reduced[(i, i - 1)]).collect();
     if diagonal.iter().chain(&off).any(|v| !v.is_finite()) {
         let m = "the covariance leaves the range of f64; check the features for extreme values";
         return Err(Error::new(ErrorKind::NonFinite, Stage::Pca, m));
@@ -81,18 +73,40 @@ pub(crate) fn leading(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leadi
         None => all(&t, d, wanted, par)?,
     };
     let k = values.len();
+    let block = qr::no_pivoting::factor::recommended_block_size::<f64>(d, d);
+    let factors = factors(reduced.submatrix(1, 0, d - 1, d - 1), &taus, block, par);
     let mut memory = MemBuffer::new(
         householder::apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(d - 1, block, k),
     );
     householder::apply_block_householder_sequence_on_the_left_in_place_with_conj(
         reduced.submatrix(1, 0, d - 1, d - 1),
-        MatRef::from_column_major_slice(&factors, block, d - 1),
+        factors.as_ref(),
         Conj::No,
         MatMut::from_column_major_slice_mut(&mut vectors, d, k).subrows_mut(1, d - 1),
         par,
         MemStack::new(&mut memory),
     );
     Ok(Leading { values, vectors })
+}
+
+/// The triangular factors of blocks of reflectors, `[block, reflectors]`.
+fn factors(reflectors: MatRef<'_, f64>, taus: &[f64], block: usize, par: Par) -> Mat<f64> {
+    let n = taus.len();
+    let mut all = Mat::zeros(block, n);
+    for first in (0..n).step_by(block) {
+        let width = block.min(n - first);
+        let mut factor = all.as_mut().submatrix_mut(0, first, width, width);
+        factor
+            .as_mut()
+            .diagonal_mut()
+            .column_vector_mut()
+            .iter_mut()
+            .zip(&taus[first..])
+            .for_each(|(f, t)| *f = *t);
+        let reflectors = reflectors.submatrix(first, first, n - first, width);
+        householder::upgrade_householder_factor(factor, reflectors, width, 1, par);
+    }
+    all
 }
 
 /// Every eigenpair by divide and conquer, cut to those wanted.

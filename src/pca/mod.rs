@@ -3,7 +3,10 @@
 mod centre;
 mod covariance;
 mod eigen;
+mod kernels;
+mod low_rank;
 mod projection;
+mod reduce;
 mod sketch;
 mod tridiagonal;
 

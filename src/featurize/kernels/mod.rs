@@ -63,3 +63,8 @@ pub use plan::{Plan, PlanOptions, Workspace};
 pub use profile::LayerProfile;
 pub(super) use shelf::Shared;
 pub use simd::Isa;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use simd::Neon;
+pub(crate) use simd::Plain;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use simd::{Avx2, Avx512};

@@ -10,10 +10,10 @@ mod plain;
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
-pub(super) use neon::Neon;
-pub(super) use plain::Plain;
+pub(crate) use neon::Neon;
+pub(crate) use plain::Plain;
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512};
 
 /// Lanes of a vector: channels that activations are blocked by.
 pub(super) const LANES: usize = 16;

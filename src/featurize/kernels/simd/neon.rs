@@ -5,13 +5,13 @@ use core::arch::aarch64::*;
 
 /// Proof of Advanced SIMD.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Neon(());
+pub(crate) struct Neon(());
 
 impl Neon {
     /// # Safety
     /// The processor supports Advanced SIMD.
     #[inline(always)]
-    pub(in super::super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         Self(())
     }
 }

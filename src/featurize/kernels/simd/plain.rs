@@ -4,7 +4,7 @@ use super::{LANES, Simd};
 
 /// Portable lanes; needs nothing of the processor.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Plain;
+pub(crate) struct Plain;
 
 #[inline(always)]
 fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {

@@ -5,17 +5,17 @@ use core::arch::x86_64::*;
 
 /// Proof of AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Avx2(());
+pub(crate) struct Avx2(());
 
 /// Proof of AVX-512F.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Avx512(());
+pub(crate) struct Avx512(());
 
 impl Avx2 {
     /// # Safety
     /// The processor supports AVX2 and FMA.
     #[inline(always)]
-    pub(in super::super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         Self(())
     }
 }
@@ -24,7 +24,7 @@ impl Avx512 {
     /// # Safety
     /// The processor supports AVX-512F.
     #[inline(always)]
-    pub(in super::super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         Self(())
     }
 }

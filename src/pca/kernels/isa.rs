@@ -1,0 +1,85 @@
+//! The loops of each instruction set, behind function pointers.
+
+use super::{gram, panels, sweep};
+use crate::featurize::kernels::{Isa, Plain};
+
+/// Everything that is compiled once per instruction set.
+pub(in super::super) struct Kernels {
+    /// Rows and columns of a product's tile in registers.
+    pub(super) tile: [usize; 2],
+    pub(super) product: unsafe fn(&gram::Tile),
+    pub(super) centre: unsafe fn(&panels::Centre),
+    /// Sums only, additions only, both.
+    pub(super) sweeps: [unsafe fn(&mut sweep::Sweep); 3],
+}
+
+/// The kernels of the fastest instruction set this processor supports.
+pub(in super::super) fn best() -> &'static Kernels {
+    let supported = Isa::ALL.into_iter().rev().find_map(kernels);
+    supported.unwrap_or(&plain::KERNELS)
+}
+
+/// The kernels of `isa`; `None` if the processor or the build lacks it.
+pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
+    if !isa.is_supported() {
+        return None;
+    }
+    match isa {
+        Isa::Plain => Some(&plain::KERNELS),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => Some(&avx2::KERNELS),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => Some(&avx512::KERNELS),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => Some(&neon::KERNELS),
+        #[allow(unreachable_patterns)]
+        _ => None,
+    }
+}
+
+/// A module with [`Kernels`] whose functions are compiled with `$feature`; `$token`, evaluated inside
+/// them, proves it. A tile is `$mv` registers by `$nr` columns.
+macro_rules! kernels {
+    ($module:ident, $token:expr, $set:ty, $mv:literal, $nr:literal $(, $feature:literal)?) => {
+        mod $module {
+            use super::*;
+            use super::super::simd::Doubles;
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn product(t: &gram::Tile) {
+                // SAFETY: reached through `kernels()` only, which checks the instruction set; the
+                // caller vouches for the pointers.
+                unsafe { gram::tile::<_, $mv, $nr>($token, t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn centre(c: &panels::Centre) {
+                // SAFETY: as for `product`.
+                unsafe { panels::centre($token, c) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn sweep<const SUM: bool, const ADD: bool>(s: &mut sweep::Sweep) {
+                // SAFETY: as for `product`.
+                unsafe { sweep::sweep::<_, SUM, ADD>($token, s) }
+            }
+
+            pub(super) static KERNELS: Kernels = Kernels {
+                tile: [$mv * <$set as Doubles>::LANES, $nr],
+                product,
+                centre,
+                sweeps: [sweep::<true, false>, sweep::<false, true>, sweep::<true, true>],
+            };
+        }
+    };
+}
+
+kernels!(plain, Plain, Plain, 1, 4);
+#[cfg(target_arch = "x86_64")]
+use crate::featurize::kernels::{Avx2, Avx512};
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, Avx2::new(), Avx2, 3, 4, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512, Avx512::new(), Avx512, 3, 8, "avx512f");
+#[cfg(target_arch = "aarch64")]
+use crate::featurize::kernels::Neon;
+#[cfg(target_arch = "aarch64")]
+kernels!(neon, Neon::new(), Neon, 6, 4, "neon");

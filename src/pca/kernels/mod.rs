@@ -1,0 +1,17 @@
+//! The `f64` loops that principal components spend their time in, compiled once per instruction set:
+//! centring and packing rows, the product that sums co-moments, and the sweeps over columns of the
+//! reduction to tridiagonal form.
+#![allow(unsafe_code)]
+
+mod gram;
+mod isa;
+mod panels;
+mod simd;
+mod sweep;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use gram::add_lower;
+pub(super) use isa::{Kernels, best};
+pub(super) use panels::Panels;

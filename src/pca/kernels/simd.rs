@@ -1,0 +1,190 @@
+//! `f64` lanes of each instruction set.
+
+use crate::featurize::kernels::Plain;
+#[cfg(target_arch = "x86_64")]
+use crate::featurize::kernels::{Avx2, Avx512};
+
+/// A register of `f64` lanes.
+///
+/// # Safety
+/// Implementations may execute their instruction set's instructions in every method, so a value may
+/// only be constructed where the processor supports them.
+pub(super) unsafe trait Doubles: Copy {
+    /// Lanes of `V`.
+    const LANES: usize;
+    /// One register, or a few that act as one.
+    type V: Copy;
+
+    /// All lanes `x`.
+    fn splat(self, x: f64) -> Self::V;
+    /// `a · b + c`, fused where the set has it.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `LANES` values from `p`.
+    ///
+    /// # Safety
+    /// `p` is valid for reading `LANES` values.
+    unsafe fn load(self, p: *const f64) -> Self::V;
+    /// `LANES` values of `f32`, widened.
+    ///
+    /// # Safety
+    /// `p` is valid for reading `LANES` values.
+    unsafe fn widen(self, p: *const f32) -> Self::V;
+    /// `LANES` values to `p`.
+    ///
+    /// # Safety
+    /// `p` is valid for writing `LANES` values.
+    unsafe fn store(self, p: *mut f64, v: Self::V);
+    /// Brings the cache line at `p` into the nearest cache; any address is allowed.
+    #[inline(always)]
+    fn prefetch(self, p: *const f64) {
+        let _ = p;
+    }
+}
+
+// SAFETY: executes no instruction the build's target doesn't have.
+unsafe impl Doubles for Plain {
+    const LANES: usize = 4;
+    type V = [f64; 4];
+
+    #[inline(always)]
+    fn splat(self, x: f64) -> Self::V {
+        [x; 4]
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        core::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        core::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        core::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f64) -> Self::V {
+        // SAFETY: the caller's pointer is valid for 4 values; an array has its element's alignment.
+        unsafe { p.cast::<Self::V>().read() }
+    }
+    #[inline(always)]
+    unsafe fn widen(self, p: *const f32) -> Self::V {
+        // SAFETY: as for `load`.
+        unsafe { p.cast::<[f32; 4]>().read() }.map(f64::from)
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f64, v: Self::V) {
+        // SAFETY: as for `load`, for writing.
+        unsafe { p.cast::<Self::V>().write(v) }
+    }
+}
+
+/// Implements [`Doubles`] by one intrinsic each; `$set` proves them.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! doubles {
+    ($set:ident, $lanes:literal, $v:ident, $splat:ident, $fma:expr, $add:ident, $sub:ident,
+     $load:ident, $widen:expr, $store:ident, $prefetch:expr) => {
+        // SAFETY: constructing the type is unsafe and demands the instructions.
+        unsafe impl Doubles for $set {
+            const LANES: usize = $lanes;
+            type V = $v;
+
+            #[inline(always)]
+            fn splat(self, x: f64) -> Self::V {
+                // SAFETY: a value of this type proves the instruction.
+                unsafe { $splat(x) }
+            }
+            #[inline(always)]
+            fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+                // SAFETY: a value of this type proves the instruction.
+                unsafe { $fma(a, b, c) }
+            }
+            #[inline(always)]
+            fn add(self, a: Self::V, b: Self::V) -> Self::V {
+                // SAFETY: a value of this type proves the instruction.
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+                // SAFETY: a value of this type proves the instruction.
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn load(self, p: *const f64) -> Self::V {
+                // SAFETY: the caller's pointer is valid; a value of this type proves the instruction.
+                unsafe { $load(p) }
+            }
+            #[inline(always)]
+            unsafe fn widen(self, p: *const f32) -> Self::V {
+                // SAFETY: as for `load`.
+                unsafe { $widen(p) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut f64, v: Self::V) {
+                // SAFETY: as for `load`.
+                unsafe { $store(p, v) }
+            }
+            #[inline(always)]
+            fn prefetch(self, p: *const f64) {
+                // SAFETY: a prefetch never faults.
+                unsafe { $prefetch(p) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::*;
+    use core::arch::x86_64::*;
+
+    doubles!(
+        Avx2,
+        4,
+        __m256d,
+        _mm256_set1_pd,
+        _mm256_fmadd_pd,
+        _mm256_add_pd,
+        _mm256_sub_pd,
+        _mm256_loadu_pd,
+        |p| _mm256_cvtps_pd(_mm_loadu_ps(p)),
+        _mm256_storeu_pd,
+        |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast())
+    );
+    doubles!(
+        Avx512,
+        8,
+        __m512d,
+        _mm512_set1_pd,
+        _mm512_fmadd_pd,
+        _mm512_add_pd,
+        _mm512_sub_pd,
+        _mm512_loadu_pd,
+        |p| _mm512_cvtps_pd(_mm256_loadu_ps(p)),
+        _mm512_storeu_pd,
+        |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast())
+    );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use super::*;
+    use crate::featurize::kernels::Neon;
+    use core::arch::aarch64::*;
+
+    doubles!(
+        Neon,
+        2,
+        float64x2_t,
+        vdupq_n_f64,
+        |a, b, c| vfmaq_f64(c, a, b),
+        vaddq_f64,
+        vsubq_f64,
+        vld1q_f64,
+        |p| vcvt_f64_f32(vld1_f32(p)),
+        vst1q_f64,
+        |_| ()
+    );
+}

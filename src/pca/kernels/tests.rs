@@ -1,0 +1,137 @@
+//! Every instruction set's loops against the dullest code there is.
+
+use super::{add_lower, isa::kernels, panels::Panels, panels::WIDTH};
+use crate::featurize::kernels::Isa;
+use crate::rng::Rng;
+use alloc::{vec, vec::Vec};
+
+fn sets() -> impl Iterator<Item = (Isa, &'static super::Kernels)> {
+    Isa::ALL.into_iter().filter_map(|isa| Some((isa, kernels(isa)?)))
+}
+
+fn random(n: usize, rng: &mut Rng) -> Vec<f64> {
+    (0..n).map(|_| rng.unit() - 0.5).collect()
+}
+
+/// `[depth][columns]` in panels.
+fn packed(rows: &[f64], depth: usize, columns: usize) -> Panels {
+    let mut panels = Panels::default();
+    panels.reshape(depth, columns);
+    rows.chunks(columns.max(1)).enumerate().for_each(|(k, row)| panels.set_row(k, row));
+    panels
+}
+
+const SIZES: &[usize] =
+    if cfg!(miri) { &[1, 9, 25] } else { &[1, 2, 7, 8, 9, 23, 24, 25, 47, 48, 49, 71, 96, 130] };
+
+#[test]
+fn products() {
+    let mut rng = Rng::new(1);
+    let depths: &[usize] = if cfg!(miri) { &[1, 6] } else { &[0, 1, 3, 4, 5, 64, 257, 258, 600] };
+    for &m in SIZES {
+        for &depth in depths {
+            let (a, b) = (random(m * depth, &mut rng), random(m * depth, &mut rng));
+            let stride = m + depth % 3;
+            let start = random(stride * m, &mut rng);
+            for (isa, kernels) in sets() {
+                let mut c = start.clone();
+                add_lower(kernels, &packed(&a, depth, m), &packed(&b, depth, m), &mut c, stride);
+                for (at, (c, start)) in c.iter().zip(&start).enumerate() {
+                    let (j, i) = (at / stride, at % stride);
+                    let sum: f64 = (0..depth).map(|k| a.get(k * m + i).unwrap_or(&0.0) * b[k * m + j]).sum();
+                    // Nothing above the diagonal or between columns is touched.
+                    let expected = if i >= j && i < m { start + sum } else { *start };
+                    assert!((c - expected).abs() < 1e-12, "{isa:?} {m} {depth}: {i} {j}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn centring() {
+    let mut rng = Rng::new(2);
+    for &d in SIZES {
+        for n in [1, 2, 5] {
+            let rows: Vec<f32> = (0..n * d).map(|_| (rng.unit() * 8.0 + 100.0) as f32).collect();
+            for (isa, kernels) in sets() {
+                // Whatever was there before must not show.
+                let mut panels = packed(&random(7 * d, &mut rng), 7, d);
+                let mut mean = vec![0.0; d];
+                panels.centre(kernels, &rows, &mut mean);
+                assert_eq!((panels.depth(), panels.columns()), (n + 1, d));
+                for j in 0..d.next_multiple_of(WIDTH) {
+                    let column = || rows.iter().skip(j).step_by(d).map(|x| f64::from(*x));
+                    let expected = if j < d { column().sum::<f64>() / n as f64 } else { 0.0 };
+                    for k in 0..n {
+                        let x = if j < d { column().nth(k).unwrap() } else { 0.0 };
+                        let found = panels.panel(j / WIDTH)[k * WIDTH + j % WIDTH];
+                        assert!((found - (x - expected)).abs() < 1e-12, "{isa:?} {d} {n}: {k} {j}");
+                    }
+                    let mean = mean.get(j).copied().unwrap_or(0.0);
+                    assert!((mean - expected).abs() < 1e-12, "{isa:?} {d} {n}: mean {j}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sweeps() {
+    let mut rng = Rng::new(3);
+    for &rows in SIZES {
+        for columns in [0, 1, 3, 4, 5, 11] {
+            let stride = rows + columns % 2;
+            let a = random(stride * columns.max(1), &mut rng);
+            let (x, by) = (random(rows, &mut rng), random(columns, &mut rng));
+            let (y, sums) = (random(rows, &mut rng), random(columns, &mut rng));
+            let at = |i: usize, j: usize| a[j * stride + i];
+            let expected_y: Vec<f64> =
+                (0..rows).map(|i| y[i] + (0..columns).map(|j| at(i, j) * by[j]).sum::<f64>()).collect();
+            let expected_sums: Vec<f64> =
+                (0..columns).map(|j| sums[j] + (0..rows).map(|i| at(i, j) * x[i]).sum::<f64>()).collect();
+            for (isa, kernels) in sets() {
+                let near = |found: &[f64], expected: &[f64]| {
+                    let worst = found.iter().zip(expected).fold(0.0f64, |m, (f, e)| m.max((f - e).abs()));
+                    assert!(worst < 1e-13, "{isa:?} {rows} {columns}: {worst}");
+                };
+                let mut found = sums.clone();
+                kernels.dots(&a, stride, &x, &mut found);
+                near(&found, &expected_sums);
+                let mut found = y.clone();
+                kernels.combine(&a, stride, &by, &mut found);
+                near(&found, &expected_y);
+                let (mut found_y, mut found_sums) = (y.clone(), sums.clone());
+                kernels.both(&a, stride, (&x, &mut found_sums), (&by, &mut found_y));
+                near(&found_y, &expected_y);
+                near(&found_sums, &expected_sums);
+            }
+        }
+    }
+}
+
+#[test]
+fn reductions() {
+    use crate::pca::reduce::tridiagonalise;
+    let mut rng = Rng::new(4);
+    let sizes: &[usize] = if cfg!(miri) { &[2, 9] } else { &[2, 3, 5, 31, 32, 33, 65, 100, 300] };
+    for &d in sizes {
+        let a = random(d * d, &mut rng);
+        let plain = tridiagonalise(kernels(Isa::Plain).unwrap(), &mut a.clone(), d);
+        // Invariants of a similarity: trace and Frobenius norm.
+        let trace: f64 = (0..d).map(|i| a[i * d + i]).sum();
+        let square = |i: usize, j: usize| a[j * d + i] * a[j * d + i] * if i == j { 1.0 } else { 2.0 };
+        let squares: f64 = (0..d).flat_map(|j| (j..d).map(move |i| square(i, j))).sum();
+        for (isa, kernels) in sets() {
+            let found = tridiagonalise(kernels, &mut a.clone(), d);
+            let sum: f64 = found.diagonal.iter().sum();
+            assert!((sum - trace).abs() < 1e-11, "{isa:?} {d}: trace {sum} {trace}");
+            let all: f64 = found.diagonal.iter().map(|v| v * v).sum::<f64>()
+                + 2.0 * found.off.iter().map(|v| v * v).sum::<f64>();
+            assert!((all / squares - 1.0).abs() < 1e-12, "{isa:?} {d}: {all} {squares}");
+            for (x, y) in found.diagonal.iter().zip(&plain.diagonal).take(8) {
+                assert!((x - y).abs() < 1e-9, "{isa:?} {d}: {x} {y}");
+            }
+        }
+    }
+}
