@@ -77,8 +77,10 @@ pub(crate) fn human(report: &HeadReport) -> String {
     let reads = if report.reads == Reads::Features { "features" } else { "components" };
     let how = match (report.iterations, report.references) {
         (Some(n), _) => {
+            let l2 = report.l2.unwrap_or_default();
             let n = counted(n as u64, "iteration", "iterations");
-            if report.converged == Some(true) { format!(", {n}") } else { format!(", {n}, not converged") }
+            let end = if report.converged == Some(true) { "" } else { ", not converged" };
+            format!(", penalty {l2}, {n}{end}")
         }
         (_, Some(n)) => format!(", {}", counted(n as u64, "reference picture", "reference pictures")),
         _ => String::new(),

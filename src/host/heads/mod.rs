@@ -8,7 +8,8 @@ mod split;
 use crate::{
     Error, ErrorKind, Result, Stage,
     classify::{
-        CentroidFit, Evaluation, Head, Metric, Model, NeighborsFit, Reads, Weighting, softmax::SoftmaxFit,
+        CentroidFit, Evaluation, Head, Metric, Model, NeighborsFit, Reads, Weighting,
+        softmax::{Softmax, SoftmaxFit, SoftmaxReport},
     },
     host::sink::Table,
     pca::Rows,
@@ -22,6 +23,8 @@ use std::time::Instant;
 const HELD_BACK: usize = 20_000;
 /// The same where every row is compared with all reference rows.
 const HELD_BACK_NEIGHBORS: usize = 4_000;
+/// Strengths tried for a softmax regression.
+const PENALTIES: [f64; 7] = [100.0, 10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4];
 /// What an automatic threshold may lose of the right answers.
 const LOST: f64 = 0.05;
 
@@ -66,8 +69,9 @@ pub struct HeadOptions {
     pub validation: f64,
     /// Below which probability a picture is unknown.
     pub threshold: Threshold,
-    /// Softmax: strength of the penalty on the weights. 10⁻⁴ unless set.
-    pub l2: f64,
+    /// Softmax: strength of the penalty on the weights. Unset: of 100, 10, … 10⁻⁴, strongest first and
+    /// until it gets worse, the one of least log-loss on the rows held back; 10⁻³ if there are none.
+    pub l2: Option<f64>,
     /// Nearest neighbours: how many. Unset: 5, or as many rows as there are.
     pub neighbors: Option<usize>,
     /// Nearest neighbours: how distances are measured.
@@ -92,7 +96,7 @@ impl Default for HeadOptions {
             reads: Reads::default(),
             validation: 0.15,
             threshold: Threshold::default(),
-            l2: 1e-4,
+            l2: None,
             neighbors: None,
             metric: Metric::default(),
             weighting: Weighting::default(),
@@ -126,6 +130,8 @@ pub struct HeadReport {
     pub single: Vec<String>,
     /// Classes none of whose pictures were held back.
     pub not_validated: Vec<String>,
+    /// Softmax: strength of the penalty.
+    pub l2: Option<f64>,
     /// Softmax: L-BFGS iterations.
     pub iterations: Option<usize>,
     /// Softmax: whether the stop rule was met before the limit of iterations.
@@ -406,8 +412,12 @@ impl<'r> Data<'r> {
                 fit.finish().map(Model::from)
             }
             HeadKind::Softmax => {
-                let fit = SoftmaxFit::new(self.columns, self.classes.clone())?.l2(options.l2);
-                let (model, how) = fit.fit(|visit| self.batches(visit))?;
+                let (model, how, l2) = match options.l2 {
+                    Some(l2) => self.softmax(l2)?,
+                    None if self.held_labels.is_empty() => self.softmax(1e-3)?,
+                    None => self.best_softmax()?,
+                };
+                report.l2 = Some(l2);
                 report.iterations = Some(how.iterations);
                 report.converged = Some(how.converged);
                 Ok(model.into())
@@ -423,6 +433,35 @@ impl<'r> Data<'r> {
                 Ok(model.into())
             }
         }
+    }
+
+    fn softmax(&self, l2: f64) -> Result<(Softmax, SoftmaxReport, f64)> {
+        let fit = SoftmaxFit::new(self.columns, self.classes.clone())?.l2(l2);
+        let (model, how) = fit.fit(|visit| self.batches(visit))?;
+        Ok((model, how, l2))
+    }
+
+    /// The penalty that serves the rows held back best. Strong penalties converge in a few passes, so
+    /// the search begins there.
+    fn best_softmax(&self) -> Result<(Softmax, SoftmaxReport, f64)> {
+        let held = Rows::new(&self.held, self.columns)?;
+        let loss = |model: &Softmax| -> Result<f64> {
+            let head = Head::new("candidate", Reads::default(), model.clone())?;
+            let head = head.calibrate(held, &self.held_labels)?;
+            Ok(evaluate(&head, held, &self.held_labels)?.log_loss())
+        };
+        let [strongest, weaker @ ..] = PENALTIES;
+        let mut best = self.softmax(strongest)?;
+        let mut least = loss(&best.0)?;
+        for l2 in weaker {
+            let next = self.softmax(l2)?;
+            let found = loss(&next.0)?;
+            if found >= least {
+                break;
+            }
+            (best, least) = (next, found);
+        }
+        Ok(best)
     }
 
     fn not_validated(&self) -> Vec<String> {

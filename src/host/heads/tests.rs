@@ -34,6 +34,7 @@ fn every_kind_learns_and_the_way_rows_are_kept_does_not_matter() {
         assert!(figures.accuracy > 0.75, "{kind:?} {figures:?}");
         assert!(figures.log_loss <= report.uncalibrated.unwrap().log_loss + 1e-6);
         assert_eq!(figures.accuracy, report.uncalibrated.unwrap().accuracy);
+        assert_eq!(report.l2.is_some(), kind == HeadKind::Softmax);
         assert!(head.temperature() > 0.0 && head.notes().contains_key("validation"));
 
         options.memory = 0;
@@ -45,6 +46,18 @@ fn every_kind_learns_and_the_way_rows_are_kept_does_not_matter() {
         let (half, report) = fit_on(&tables, &options).unwrap();
         assert!(half.is_half_precision() && report.bytes < head.bytes());
     }
+}
+
+#[test]
+fn the_penalty_is_the_one_that_serves_the_rows_held_back() {
+    let tables = tables(&[60, 60], 9.0);
+    let loss = |l2: Option<f64>| {
+        let (_, report) = fit_on(&tables, &HeadOptions { l2, ..HeadOptions::default() }).unwrap();
+        (report.validation.unwrap().log_loss, report.l2.unwrap())
+    };
+    let (least, chosen) = loss(None);
+    assert!(least <= loss(Some(100.0)).0);
+    assert_eq!(loss(Some(chosen)), (least, chosen));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A camera frame to principal components without an operating system.
+//! A camera frame to principal components and to a label without an operating system.
 //!
 //! The functions have C names and take slices' parts, so that everything they use is compiled and
 //! linked into the archive, and firmware in any language could call them.
@@ -140,6 +140,34 @@ pub unsafe extern "C" fn fruitcore_camera(
     let found =
         Frame::new(PixelFormat::Yuyv, width, height, pixels).and_then(|frame| pipeline.transform(&frame));
     status(found.map(|found| out.iter_mut().zip(found).for_each(|(o, v)| *o = v)))
+}
+
+/// Writes the class of a YUYV camera frame, as its number among the head's classes, and its
+/// probability; the class is -1 for "unknown". 0 on success.
+///
+/// # Safety
+/// `pipeline` comes from [`fruitcore_pipeline`], `pixels` points to `2 · width · height` bytes, `class`
+/// and `probability` to one value each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_classify(
+    pipeline: *mut Pipeline,
+    pixels: *const u8,
+    width: usize,
+    height: usize,
+    class: *mut i32,
+    probability: *mut f32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let (pipeline, pixels, class, probability) =
+        unsafe { (&mut *pipeline, slice(pixels, 2 * width * height), &mut *class, &mut *probability) };
+    let frame = Frame::new(PixelFormat::Yuyv, width, height, pixels);
+    let found = frame.and_then(|frame| {
+        let prediction = pipeline.classify(&frame)?;
+        *class = prediction.class().map_or(-1, |class| class as i32);
+        *probability = prediction.probability();
+        Ok(())
+    });
+    status(found)
 }
 
 /// # Safety

@@ -43,9 +43,9 @@ pub(crate) struct FitArgs {
     /// What the head is called in the artifact; one of the same name is replaced
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub(crate) name: String,
-    /// softmax: strength of the penalty on the weights
-    #[arg(long, value_name = "X", default_value_t = 1e-4)]
-    pub(crate) l2: f64,
+    /// softmax: strength of the penalty on the weights [default: what serves the pictures held back]
+    #[arg(long, value_name = "X", value_parser = parse_penalty)]
+    pub(crate) l2: Option<f64>,
     /// knn: how many neighbours vote [default: 5, or fewer if there are fewer pictures]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) neighbors: Option<u32>,
@@ -180,6 +180,13 @@ impl FitArgs {
     }
 }
 
+fn parse_penalty(s: &str) -> Result<f64, String> {
+    match s.parse::<f64>() {
+        Ok(l2) if l2 >= 0.0 && l2.is_finite() => Ok(l2),
+        _ => Err("write a number of at least 0".to_owned()),
+    }
+}
+
 fn parse_threshold(s: &str) -> Result<Threshold, String> {
     match (s, s.parse::<f32>()) {
         ("auto", _) => Ok(Threshold::Auto),
@@ -191,6 +198,12 @@ fn parse_threshold(s: &str) -> Result<Threshold, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn penalties() {
+        assert_eq!(parse_penalty("1e-3"), Ok(1e-3));
+        assert!(["-1", "inf", "NaN", ""].iter().all(|bad| parse_penalty(bad).is_err()));
+    }
 
     #[test]
     fn thresholds() {
