@@ -4,6 +4,7 @@ pub mod decode;
 pub mod demo;
 pub mod driver;
 pub mod heads;
+pub mod rows;
 pub mod run;
 pub mod sink;
 pub mod source;

@@ -31,6 +31,7 @@ pub use output::RunOutput;
 pub use store::{LocalStore, OutputStore, RemoteStore, open_output};
 
 pub(crate) use manifest::hex;
+pub(crate) use store::local_error;
 
 use super::{
     driver::{Control, Driver, Limits, Part, Phase, Stages, Wanted},

@@ -82,3 +82,11 @@ impl Format {
         }
     }
 }
+
+/// One record batch as the bytes of a Parquet or Arrow file; a CSV is the caller's.
+pub(crate) fn encode_batch(batch: &arrow::array::RecordBatch, format: &Format) -> Result<Vec<u8>> {
+    match format {
+        Format::Ipc => ipc::encode_batch(batch),
+        _ => parquet::encode_batch(batch),
+    }
+}
