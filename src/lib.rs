@@ -65,6 +65,7 @@
 //! | `aws`, `gcp`, `azure`, `http` | object stores beyond the local file system |
 //! | `arrow2` | record batches to and from `arrow2` |
 //! | `train` | module `host::train`: training and fine-tuning |
+//! | `report` | t-SNE maps and the HTML report |
 //! | `cli` | the command line tool |
 #![no_std]
 #![warn(missing_docs, unreachable_pub)]

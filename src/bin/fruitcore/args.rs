@@ -1,12 +1,14 @@
 //! What can be typed: subcommands, options and their help.
 
 mod classify;
+mod explore;
 mod network;
 mod output;
 mod source;
 mod train;
 
 pub(crate) use classify::{EvaluateArgs, FitArgs, ModelArgs, PredictArgs};
+pub(crate) use explore::{ClusterArgs, Clusters, MapArgs, MethodName, NeighborsArgs, PageArgs};
 pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, WeightsArg};
 pub(crate) use output::{FormatArgs, ReportArgs};
 pub(crate) use source::SourceArgs;
@@ -54,6 +56,14 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Say what a file or an output folder holds
     Inspect(InspectArgs),
+    /// Group components by k-means, with measures against labels
+    Cluster(ClusterArgs),
+    /// Lay components out on a plane by t-SNE, with how faithful it is
+    Map(MapArgs),
+    /// The pictures of a run that look most like a picture
+    Neighbors(NeighborsArgs),
+    /// One HTML page about an output: maps, clusters, pictures, figures
+    Report(PageArgs),
     /// Pretrained checkpoints: list, fetch, verify, inspect
     #[command(subcommand)]
     Weights(WeightsCommand),

@@ -4,15 +4,20 @@
 mod apply;
 mod args;
 mod artifact;
+mod cluster;
 mod completions;
 mod demo;
 mod evaluate;
 mod failure;
 mod fit_classifier;
+mod gaze;
 mod inspect;
+mod map;
 mod merge;
+mod neighbors;
 mod network;
 mod predict;
+mod page;
 mod progress;
 mod run;
 mod stages;
@@ -37,6 +42,10 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::predict(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Cluster(args) => cluster::cluster(&args),
+        Command::Map(args) => map::map(&args),
+        Command::Neighbors(args) => neighbors::neighbors(&args),
+        Command::Report(args) => page::report(&args),
         Command::Weights(command) => weights::weights(&command),
         Command::Completions { shell } => completions::completions(shell),
     };

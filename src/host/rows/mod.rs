@@ -16,14 +16,19 @@
 
 mod arrow_rows;
 mod layout;
+#[cfg(feature = "report")]
+mod named;
 mod text;
 mod write;
 
+#[cfg(feature = "report")]
+pub(crate) use named::named;
+pub(crate) use write::put_json;
 pub use write::{Column, encode_columns};
 
 use super::{
-    run::{Manifest, OutputStore, open_output},
-    sink::{Content, Format, Table},
+    run::{OutputStore, RunOutput, open_output},
+    sink::{Content, Table},
 };
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{
@@ -94,9 +99,11 @@ impl RowFiles {
             });
         }
         let store = open_output(target)?;
-        let (files, is_run) = match manifest(&*store)? {
-            Some(manifest) => (of_manifest(&manifest, &store, content)?, true),
-            None => (of_folder(&store, content)?, false),
+        let manifest = |e: &String| e.starts_with("manifest") && e.ends_with(".json");
+        let is_run = store.entries("")?.iter().any(manifest);
+        let files = match is_run {
+            true => Vec::from([RowFile::Run(RunOutput::open(target)?)]),
+            false => of_folder(&store, content)?,
         };
         if files.is_empty() {
             let m = format!(
@@ -193,44 +200,6 @@ impl Checked<'_> {
     }
 }
 
-/// The manifest of a run or merge; shards alone have no components of their own.
-fn manifest(store: &dyn OutputStore) -> Result<Option<Manifest>> {
-    if let Some(manifest) = Manifest::read(store, "manifest.json")? {
-        return Ok(Some(manifest));
-    }
-    let unfinished = |e: &String| e.starts_with("manifest-") && e.ends_with(".json");
-    if store.entries("")?.iter().any(unfinished) {
-        let m = "holds shards of a run; put them together first: fruitcore merge";
-        return Err(Error::new(ErrorKind::Insufficient, Stage::Source, m).at(store.describe()));
-    }
-    Ok(None)
-}
-
-fn of_manifest(manifest: &Manifest, store: &Arc<dyn OutputStore>, content: Content) -> Result<Vec<RowFile>> {
-    let format = Some(manifest.table_format.clone());
-    if content == Content::Components {
-        if manifest.parts_total.is_none() || manifest.components.len() < manifest.parts.len() {
-            let m = "the run is unfinished: not every part has components; start the same `run` again";
-            return Err(Error::new(ErrorKind::Insufficient, Stage::Source, m).at(store.describe()));
-        }
-        let stored = |name: &String| RowFile::Stored {
-            store: Arc::clone(store),
-            name: name.clone(),
-            format: format.clone(),
-        };
-        return Ok(manifest.components.iter().map(|c| stored(&c.file.name)).collect());
-    }
-    let mut files = Vec::new();
-    for part in manifest.parts.iter().filter(|p| p.rows > 0) {
-        let store = match &part.origin {
-            Some(origin) => open_output(origin)?,
-            None => Arc::clone(store),
-        };
-        files.push(RowFile::Stored { store, name: part.features.name.clone(), format: format.clone() });
-    }
-    Ok(files)
-}
-
 /// The folder of that content, or the files that lie directly in the folder.
 fn of_folder(store: &Arc<dyn OutputStore>, content: Content) -> Result<Vec<RowFile>> {
     let table = |name: &str| {
@@ -243,11 +212,8 @@ fn of_folder(store: &Arc<dyn OutputStore>, content: Content) -> Result<Vec<RowFi
         let ours = |n: &String| ["clusters.", "map", "rejects.", "placed."].iter().any(|p| n.starts_with(p));
         let names: Vec<_> = names.into_iter().filter(|n| !folder.is_empty() || !ours(n)).collect();
         if !names.is_empty() {
-            let stored = |n: String| RowFile::Stored {
-                store: Arc::clone(store),
-                name: format!("{folder}{n}"),
-                format: None,
-            };
+            let stored =
+                |n: String| RowFile::Stored { store: Arc::clone(store), name: format!("{folder}{n}") };
             return Ok(names.into_iter().map(stored).collect());
         }
     }
@@ -257,6 +223,7 @@ fn of_folder(store: &Arc<dyn OutputStore>, content: Content) -> Result<Vec<RowFi
 impl RowFile {
     fn place(&self, target: &str) -> String {
         match self {
+            Self::Run(_) => String::from(target),
             Self::Stored { name, .. } => format!("{}/{name}", target.trim_end_matches('/')),
             Self::Local(path) => path.display().to_string(),
         }
@@ -264,17 +231,13 @@ impl RowFile {
 
     fn read(&self, content: Content, sink: &mut Checked<'_>) -> Result<()> {
         match self {
-            Self::Stored { store, name, format } => {
+            Self::Run(output) => output.tables(content, &mut |table| sink.push(table.clone())),
+            Self::Stored { store, name } => {
                 let Some(bytes) = store.get(name)? else {
                     let m = "the file is gone; start the run again to make it";
                     return Err(Error::new(ErrorKind::NotFound, Stage::Source, m));
                 };
-                match format {
-                    // A CSV without header tells no columns if it has no rows.
-                    Some(_) if bytes.is_empty() => Ok(()),
-                    Some(format) => sink.push(format.decode(content, bytes)?),
-                    None => read(content, Input::Bytes(bytes), sink),
-                }
+                read(content, Input::Bytes(bytes), sink)
             }
             Self::Local(path) => {
                 let file = File::open(path).map_err(|e| super::run::local_error(path, &e))?;

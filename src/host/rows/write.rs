@@ -2,7 +2,10 @@
 
 use crate::{
     Error, ErrorKind, Result, Stage,
-    host::sink::{Format, encode_batch},
+    host::{
+        run::OutputStore,
+        sink::{Format, encode_batch},
+    },
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use arrow::{
@@ -103,4 +106,11 @@ pub fn encode_columns(columns: &[(&str, Column<'_>)], format: &Format) -> Result
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
         .map_err(|e| Error::new(ErrorKind::Limit, Stage::Sink, format!("{e}")).because(e))?;
     encode_batch(&batch, format)
+}
+
+/// A value as indented JSON in a file of the output.
+pub(crate) fn put_json(store: &dyn OutputStore, name: &str, value: &impl serde::Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| Error::new(ErrorKind::Io, Stage::Sink, format!("{name}: {e}")).because(e))?;
+    store.put(name, &bytes)
 }

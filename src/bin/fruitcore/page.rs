@@ -1,0 +1,64 @@
+//! `fruitcore report`: the page about an output.
+
+use crate::{args::PageArgs, artifact::Fitted, failure::Failure, map::bar, text};
+use fruitcore::host::{
+    map::MapOptions,
+    report::{self, ReportInfo, ReportOptions, Step},
+    rows::RowFiles,
+    sink::Content,
+};
+use std::path::Path;
+
+pub(crate) fn report(args: &PageArgs) -> Result<(), Failure> {
+    let mut options = ReportOptions::default();
+    options.pictures = args.pictures.clone();
+    options.file = args.output.clone();
+    options.points = args.points.max(1);
+    options.thumbnails = args.thumbnails;
+    options.clusters = args.k;
+    options.map = (!args.no_map).then(MapOptions::default);
+    options.gazes = args.gazes;
+    let info = write(&args.target, options, args.report.quiet)?;
+    if args.report.json {
+        text::print_json(&info)?;
+    }
+    Ok(())
+}
+
+/// Writes the page about `target` and says where it is.
+pub(crate) fn write(target: &str, mut options: ReportOptions, quiet: bool) -> Result<ReportInfo, Failure> {
+    let files = RowFiles::open(target, Content::Components)?;
+    if options.gazes > 0 && files.is_run() {
+        // Without the artifact, or without its weights, the page has no saliency maps.
+        options.gaze =
+            Fitted::open(Path::new(target)).ok().and_then(|fitted| crate::gaze::of(&fitted, &files).ok());
+    }
+    let bar = bar(quiet);
+    let info = report::write(&files, &options, &mut |step| match step {
+        Step::Map(done, all) => {
+            bar.set_message("t-SNE");
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        }
+        Step::Clusters => bar.set_message("clusters"),
+        Step::Pictures => bar.set_message("pictures"),
+        _ => bar.set_message("page"),
+    });
+    bar.finish_and_clear();
+    let info = info?;
+    if !quiet {
+        for note in &info.notes {
+            eprintln!("note: {note}");
+        }
+        eprintln!(
+            "report: {}/{} ({}, {} drawn, {}), {} beside it",
+            files.store().describe(),
+            info.file,
+            text::bytes(info.bytes as u64),
+            text::counted(info.points as u64, "point", "points"),
+            text::counted(info.thumbnails as u64, "thumbnail", "thumbnails"),
+            text::counted(info.figures.len() as u64, "figure", "figures")
+        );
+    }
+    Ok(info)
+}

@@ -1,0 +1,93 @@
+//! How faithful a plane is to the rows.
+
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    host::{neighbors::nearest_others, sample::sample},
+    pca::Rows,
+};
+use alloc::{format, vec::Vec};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Points whose neighbourhoods are looked at, in a map of more.
+const SAMPLE: usize = 2000;
+/// Neighbours looked at, at most.
+const NEIGHBOURS: usize = 12;
+
+/// How far neighbours on the plane are neighbours among the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Quality {
+    /// Trustworthiness (Venna & Kaski 2001), 0 to 1: plane neighbours that are no neighbours among
+    /// the rows count by how far down they rank there. Equals scikit-learn's `trustworthiness`.
+    pub trustworthiness: f64,
+    /// Fraction of each row's neighbours that are its neighbours on the plane too.
+    pub neighbors_kept: f64,
+    /// Neighbours looked at.
+    pub neighbors: usize,
+    /// Points looked at; each is compared with all others.
+    pub sampled: usize,
+}
+
+/// Measures a plane, `[n, 2]`, over all points or 2,000 of them; 12 neighbours, fewer for few rows.
+///
+/// ```
+/// use fruitcore::{host::map::quality, pca::Rows};
+/// let line: Vec<f32> = (0..40).map(|i| i as f32).collect();
+/// let plane: Vec<f32> = line.iter().flat_map(|x| [*x, 0.0]).collect();
+/// let found = quality(Rows::new(&line, 1)?, &plane, 0)?;
+/// assert_eq!(found.trustworthiness, 1.0);
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Insufficient`] for fewer than four rows, [`ErrorKind::Shape`] if there is not one
+/// point a row.
+pub fn quality(rows: Rows<'_>, plane: &[f32], seed: u64) -> Result<Quality> {
+    let n = rows.len();
+    if plane.len() != 2 * n {
+        let m = format!("{} coordinates for {n} rows", plane.len());
+        return Err(Error::new(ErrorKind::Shape, Stage::Classify, m));
+    }
+    if n < 4 {
+        let m = format!("neighbourhoods need at least 4 rows, found {n}");
+        return Err(Error::new(ErrorKind::Insufficient, Stage::Classify, m));
+    }
+    let k = NEIGHBOURS.min((n - 1) / 2);
+    let chosen = sample(n, SAMPLE, seed);
+    let near = nearest_others(rows, &chosen, k)?;
+    let on_plane = nearest_others(Rows::new(plane, 2)?, &chosen, k)?;
+    let d = rows.columns();
+    let data = rows.data();
+    let found: Vec<(u64, u64)> = chosen
+        .par_iter()
+        .enumerate()
+        .map(|(at, &i)| {
+            let (near, plane) =
+                (&near.indices()[at * k..(at + 1) * k], &on_plane.indices()[at * k..(at + 1) * k]);
+            let kept = plane.iter().filter(|j| near.contains(j)).count() as u64;
+            if kept == k as u64 {
+                return (0, kept);
+            }
+            let row = &data[i * d..(i + 1) * d];
+            let distance = |j: usize| -> f32 {
+                row.iter().zip(&data[j * d..(j + 1) * d]).map(|(a, b)| (a - b) * (a - b)).sum()
+            };
+            let all: Vec<f32> = (0..n).map(distance).collect();
+            let rank = |j: usize| {
+                let nearer = |(l, x): (usize, &f32)| l != i && (*x < all[j] || (*x == all[j] && l < j));
+                all.iter().enumerate().filter(|(l, x)| nearer((*l, *x))).count() as u64 + 1
+            };
+            let strangers = plane.iter().filter(|j| !near.contains(j));
+            (strangers.map(|&j| rank(j as usize).saturating_sub(k as u64)).sum(), kept)
+        })
+        .collect();
+    let (penalty, kept) = found.iter().fold((0, 0), |(p, q), (a, b)| (p + a, q + b));
+    let (m, kf, nf) = (chosen.len() as f64, k as f64, n as f64);
+    Ok(Quality {
+        trustworthiness: 1.0 - penalty as f64 * 2.0 / (m * kf * (2.0 * nf - 3.0 * kf - 1.0)),
+        neighbors_kept: kept as f64 / (m * kf),
+        neighbors: k,
+        sampled: chosen.len(),
+    })
+}

@@ -1,0 +1,222 @@
+//! Exact nearest neighbours of rows, as blocked matrix products.
+
+use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
+use alloc::{format, vec, vec::Vec};
+use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
+use rayon::prelude::*;
+
+/// Queries and points of one product: both and the result stay in L2.
+const QUERIES: usize = 64;
+const POINTS: usize = 1024;
+/// Candidates beyond `k` that are ranked again by exact distances.
+const SPARE: usize = 8;
+
+/// The `k` nearest points of each query, nearest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbors {
+    k: usize,
+    indices: Vec<u32>,
+    distances: Vec<f32>,
+}
+
+impl Neighbors {
+    /// Neighbours of each query.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Point numbers, `[queries, k]`.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
+    /// Euclidean distances, `[queries, k]`.
+    pub fn distances(&self) -> &[f32] {
+        &self.distances
+    }
+}
+
+/// The `k` nearest of `points` for each of `queries`.
+///
+/// ```
+/// use fruitcore::{host::neighbors::nearest, pca::Rows};
+/// let points = [0.0, 10.0, 11.0, 30.0];
+/// let found = nearest(Rows::new(&points, 1)?, Rows::new(&[12.0], 1)?, 2)?;
+/// assert_eq!((found.indices(), found.distances()), (&[2, 1][..], &[1.0, 2.0][..]));
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Shape`] if the columns differ, [`ErrorKind::Insufficient`] for fewer than `k` points
+/// or `k` = 0, [`ErrorKind::NonFinite`] for NaN or infinity.
+pub fn nearest(points: Rows<'_>, queries: Rows<'_>, k: usize) -> Result<Neighbors> {
+    search(points, queries, k, &|_| None)
+}
+
+/// The `k` nearest other points of each of `which` (indices of `points`).
+///
+/// # Errors
+/// As [`nearest`]; `k` must be less than the number of points.
+pub fn nearest_others(points: Rows<'_>, which: &[usize], k: usize) -> Result<Neighbors> {
+    let d = points.columns();
+    let mut queries = Vec::with_capacity(which.len() * d);
+    for &i in which {
+        let row = points
+            .data()
+            .get(i * d..(i + 1) * d)
+            .ok_or_else(|| error(ErrorKind::Shape, format!("there is no row {i} among {}", points.len())))?;
+        queries.extend_from_slice(row);
+    }
+    if k >= points.len() {
+        let m = format!("{k} neighbours need more than {k} points, found {}", points.len());
+        return Err(error(ErrorKind::Insufficient, m));
+    }
+    search(points, Rows::new(&queries, d)?, k, &|query| which.get(query).copied())
+}
+
+fn search(
+    points: Rows<'_>,
+    queries: Rows<'_>,
+    k: usize,
+    skip: &(dyn Fn(usize) -> Option<usize> + Sync),
+) -> Result<Neighbors> {
+    if k == 0 || points.len() < k || u32::try_from(points.len()).is_err() {
+        let m = format!("{k} neighbours can't be found among {} points", points.len());
+        return Err(error(ErrorKind::Insufficient, m));
+    }
+    points.expect(queries.columns(), Stage::Classify)?;
+    queries.expect(points.columns(), Stage::Classify)?;
+    let d = points.columns();
+    // Distances by expansion lose digits far from the origin.
+    let mean = column_means(points);
+    let (p, q) = (centred(points, &mean), centred(queries, &mean));
+    let norms: Vec<f32> = p.par_chunks(d).map(|r| r.iter().map(|v| v * v).sum()).collect();
+    let keep = (k + SPARE).min(points.len());
+    let blocks: Vec<Vec<(f32, u32)>> = q
+        .par_chunks(QUERIES * d)
+        .enumerate()
+        .map(|(block, rows)| block_nearest(block * QUERIES, rows, &p, &norms, d, k, keep, skip))
+        .collect();
+    let found = blocks.into_iter().flatten();
+    let (distances, indices) = found.map(|(d, i)| (libm::sqrtf(d), i)).unzip();
+    Ok(Neighbors { k, indices, distances })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn block_nearest(
+    first: usize,
+    queries: &[f32],
+    points: &[f32],
+    norms: &[f32],
+    d: usize,
+    k: usize,
+    keep: usize,
+    skip: &(dyn Fn(usize) -> Option<usize> + Sync),
+) -> Vec<(f32, u32)> {
+    let m = queries.len() / d;
+    let mut products = vec![0f32; m * POINTS];
+    let mut best: Vec<Vec<(f32, u32)>> = vec![Vec::with_capacity(2 * keep); m];
+    let mut worst = vec![f32::INFINITY; m];
+    for (number, (block, norms)) in points.chunks(POINTS * d).zip(norms.chunks(POINTS)).enumerate() {
+        let n = norms.len();
+        let products = &mut products[..m * n];
+        matmul(
+            MatMut::from_row_major_slice_mut(products, m, n),
+            Accum::Replace,
+            MatRef::from_row_major_slice(queries, m, d),
+            MatRef::from_row_major_slice(block, n, d).transpose(),
+            -2.0f32,
+            Par::Seq,
+        );
+        for (i, row) in products.chunks_exact(n).enumerate() {
+            let skipped = skip(first + i);
+            for (j, (product, norm)) in row.iter().zip(norms).enumerate() {
+                let distance = product + norm;
+                let index = number * POINTS + j;
+                if distance < worst[i] && skipped != Some(index) {
+                    best[i].push((distance, index as u32));
+                    if best[i].len() == 2 * keep {
+                        best[i].select_nth_unstable_by(keep - 1, order);
+                        best[i].truncate(keep);
+                        worst[i] = best[i].iter().fold(f32::MIN, |w, b| w.max(b.0));
+                    }
+                }
+            }
+        }
+    }
+    let mut found = Vec::with_capacity(m * k);
+    for (query, mut candidates) in queries.chunks_exact(d).zip(best) {
+        candidates.sort_unstable_by(order);
+        candidates.truncate(keep);
+        for (distance, index) in &mut candidates {
+            let at = *index as usize * d;
+            *distance = query.iter().zip(&points[at..at + d]).map(|(a, b)| (a - b) * (a - b)).sum();
+        }
+        candidates.sort_unstable_by(order);
+        found.extend(candidates.into_iter().take(k));
+    }
+    found
+}
+
+fn order(a: &(f32, u32), b: &(f32, u32)) -> core::cmp::Ordering {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+}
+
+fn column_means(rows: Rows<'_>) -> Vec<f64> {
+    let mut mean = vec![0f64; rows.columns()];
+    for row in rows.data().chunks_exact(rows.columns()) {
+        mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
+    }
+    mean.iter_mut().for_each(|m| *m /= rows.len().max(1) as f64);
+    mean
+}
+
+fn centred(rows: Rows<'_>, mean: &[f64]) -> Vec<f32> {
+    let row =
+        |r: &[f32]| -> Vec<f32> { r.iter().zip(mean).map(|(v, m)| (f64::from(*v) - m) as f32).collect() };
+    rows.data().chunks_exact(rows.columns()).flat_map(row).collect()
+}
+
+fn error(kind: ErrorKind, message: alloc::string::String) -> Error {
+    Error::new(kind, Stage::Classify, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn equals_sorting_all_distances() {
+        let mut rng = Rng::new(3);
+        for (n, m, d, k) in [(5, 1, 3, 5), (40, 70, 7, 3), (2100, 5, 12, 20)] {
+            let mut draw = |c: usize| (0..c).map(|_| rng.unit() as f32 * 4.0 + 100.0).collect::<Vec<_>>();
+            let (points, queries) = (draw(n * d), draw(m * d));
+            let found = nearest(Rows::new(&points, d).unwrap(), Rows::new(&queries, d).unwrap(), k).unwrap();
+            for (i, query) in queries.chunks(d).enumerate() {
+                let far = |j: usize| -> f64 {
+                    let row = &points[j * d..(j + 1) * d];
+                    query.iter().zip(row).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+                };
+                let mut all: Vec<(f64, usize)> = (0..n).map(|j| (far(j), j)).collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0));
+                for j in 0..k {
+                    let got = found.indices()[i * k + j] as usize;
+                    assert!((far(got) - all[j].0).abs() < 1e-3, "{n} {i} {j}");
+                    assert!((f64::from(found.distances()[i * k + j]) - all[j].0.sqrt()).abs() < 1e-3);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_point_is_not_its_own_neighbour() {
+        let points = [1.0, 1.0, 1.0, 5.0];
+        let rows = Rows::new(&points, 1).unwrap();
+        let found = nearest_others(rows, &[1, 3], 2).unwrap();
+        assert_eq!(found.indices(), [0, 2, 0, 1]);
+        assert!(nearest_others(rows, &[0], 4).is_err());
+        assert!(nearest_others(rows, &[9], 1).is_err());
+        assert!(nearest(rows, Rows::new(&[0.0, 1.0], 2).unwrap(), 1).is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! Where a network looks: what covering a patch does to a score (Zeiler & Fergus 2014).
+
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::{format, vec, vec::Vec};
+
+/// Patches a side of the picture, each half over the next.
+const PATCHES: usize = 6;
+const BATCH: usize = 16;
+
+/// How much each pixel matters, `[h, w]` from 0 to 1: the mean drop of the score over the patches that
+/// cover it. Patches are filled with the mean of each channel. `picture` is `[c, h, w]`; `score` gives
+/// one number for each of `n` pictures, `[n, c, h, w]`. Works with any network and any score.
+///
+/// ```
+/// use fruitcore::host::report::occlusion;
+/// // A "network" that looks at the upper left quarter of a 12×12 picture.
+/// let mut picture = vec![0.0; 144];
+/// (0..6).for_each(|y| (0..6).for_each(|x| picture[y * 12 + x] = 1.0));
+/// let corner = |p: &[f32]| (0..6).map(|y| p[y * 12..y * 12 + 6].iter().sum::<f32>()).sum::<f32>();
+/// let heat = occlusion(&picture, [1, 12, 12], &mut |all, _| Ok(all.chunks(144).map(corner).collect()))?;
+/// assert!(heat[3 * 12 + 3] > 0.9 && heat[10 * 12 + 10] == 0.0);
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Shape`] if lengths don't fit, and what `score` returns.
+pub fn occlusion(
+    picture: &[f32],
+    shape: [usize; 3],
+    score: &mut dyn FnMut(&[f32], usize) -> Result<Vec<f32>>,
+) -> Result<Vec<f32>> {
+    let [c, h, w] = shape;
+    if picture.is_empty() || c.saturating_mul(h).saturating_mul(w) != picture.len() {
+        let m = format!("{} values are no picture of {c}x{h}x{w}", picture.len());
+        return Err(Error::new(ErrorKind::Shape, Stage::Featurize, m));
+    }
+    let starts = |side: usize| -> (usize, Vec<usize>) {
+        let patch = side.div_ceil(PATCHES).max(1);
+        (patch, (0..=side - patch).step_by((patch / 2).max(1)).collect())
+    };
+    let ((ph, ys), (pw, xs)) = (starts(h), starts(w));
+    let places: Vec<(usize, usize)> = ys.iter().flat_map(|y| xs.iter().map(move |x| (*y, *x))).collect();
+    let means: Vec<f32> =
+        picture.chunks_exact(h * w).map(|p| p.iter().sum::<f32>() / (h * w) as f32).collect();
+    let one = |scores: Vec<f32>, n: usize| match scores.len() == n {
+        true => Ok(scores),
+        false => Err(Error::new(
+            ErrorKind::Shape,
+            Stage::Featurize,
+            format!("{} scores for {n} pictures", scores.len()),
+        )),
+    };
+    let whole = one(score(picture, 1)?, 1)?.first().copied().unwrap_or(0.0);
+    let (mut heat, mut covered) = (vec![0f32; h * w], vec![0u32; h * w]);
+    let mut batch = Vec::with_capacity(BATCH * picture.len());
+    for places in places.chunks(BATCH) {
+        batch.clear();
+        for &(y, x) in places {
+            let at = batch.len();
+            batch.extend_from_slice(picture);
+            for (plane, mean) in batch[at..].chunks_exact_mut(h * w).zip(&means) {
+                for row in plane.chunks_exact_mut(w).skip(y).take(ph) {
+                    row[x..x + pw].fill(*mean);
+                }
+            }
+        }
+        let scores = one(score(&batch, places.len())?, places.len())?;
+        for (&(y, x), s) in places.iter().zip(scores) {
+            for row in y..y + ph {
+                for at in row * w + x..row * w + x + pw {
+                    heat[at] += (whole - s).max(0.0);
+                    covered[at] += 1;
+                }
+            }
+        }
+    }
+    heat.iter_mut().zip(&covered).for_each(|(v, n)| *v /= (*n).max(1) as f32);
+    let most = heat.iter().copied().fold(0.0, f32::max);
+    if most > 0.0 {
+        heat.iter_mut().for_each(|v| *v /= most);
+    }
+    Ok(heat)
+}
