@@ -2,7 +2,7 @@
 
 use super::support::fruitcore;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 14] = [
     "demo",
     "run",
     "merge",
@@ -11,6 +11,10 @@ const COMMANDS: [&str; 10] = [
     "predict",
     "evaluate",
     "inspect",
+    "cluster",
+    "map",
+    "neighbors",
+    "report",
     "weights",
     "completions",
 ];

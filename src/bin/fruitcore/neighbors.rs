@@ -1,10 +1,10 @@
 //! `fruitcore neighbors`: what looks most like a picture.
 
-use crate::{args::NeighborsArgs, artifact::Fitted, failure::Failure, stages, text, transform};
+use crate::{apply, args::NeighborsArgs, artifact::Fitted, failure::Failure, stages, text};
 use fruitcore::{
     Error, ErrorKind, Stage,
     host::{
-        driver::{Control, Driver, Limits},
+        driver::{Control, Driver, Limits, Wanted},
         neighbors::nearest,
         rows::RowFiles,
         sink::Content,
@@ -28,8 +28,10 @@ pub(crate) fn neighbors(args: &NeighborsArgs) -> Result<(), Failure> {
         count_ahead: false,
     };
     let mut query = Vec::new();
-    transform::apply(&driver, source, &Control::default(), fitted.projection(), &mut |_, table, _| {
-        query.extend_from_slice(table.values());
+    driver.run(source, &Control::default(), &|_| Wanted::Compute, &mut |part| {
+        if let Some(output) = part.output {
+            query.extend_from_slice(apply::project(fitted.projection(), &output.table)?.values());
+        }
         Ok(())
     })?;
     if query.is_empty() {

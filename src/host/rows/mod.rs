@@ -69,11 +69,12 @@ pub struct RowFiles {
 }
 
 enum RowFile {
-    /// A part that a manifest or a folder listing of an output names.
+    /// All parts of a run.
+    Run(RunOutput),
+    /// A file that lies in an output.
     Stored {
         store: Arc<dyn OutputStore>,
         name: String,
-        format: Option<Format>,
     },
     Local(PathBuf),
 }
