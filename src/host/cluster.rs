@@ -3,7 +3,7 @@
 
 use super::{
     rows::{Column, RowFiles, encode_columns},
-    sample::{gather, number, sample},
+    sample::{ValuesDigest, gather, number, sample},
     sink::Format,
 };
 use crate::{
@@ -100,6 +100,8 @@ pub struct ClusterSummary {
     pub seed: u64,
     /// Whether one pass of mini-batches was made.
     pub mini_batch: bool,
+    /// SHA-256 of the rows clustered, as f32.
+    pub values: String,
     /// What a reader should know: sampling, a single point, ….
     pub notes: Vec<String>,
 }
@@ -134,6 +136,7 @@ impl Clustering {
         let table = files.table()?;
         let rows = Rows::new(table.values(), table.columns())?;
         let mut summary = start(options, rows)?;
+        summary.values = ValuesDigest::of(table.values());
         let fitted = KMeans::new(summary.k).seed(options.seed).restarts(options.restarts).fit(rows)?;
         summary.inertia = fitted.inertia();
         let clusters = fitted.labels().iter().map(|c| *c as i32).collect();
@@ -153,7 +156,9 @@ impl Clustering {
     fn streamed(files: &RowFiles, options: &ClusterOptions) -> Result<Self> {
         // A first pass counts, so that the sample is spread over all rows.
         let (mut n, mut d) = (0, 0);
+        let mut digest = ValuesDigest::default();
         files.read(&mut |t| {
+            digest.add(t.values());
             (n, d) = (n + t.len(), t.columns());
             Ok(())
         })?;
@@ -170,7 +175,7 @@ impl Clustering {
         })?;
         let rows = Rows::new(&sampled, d)?;
         let mut summary = start(options, rows)?;
-        (summary.rows, summary.mini_batch) = (n, true);
+        (summary.rows, summary.mini_batch, summary.values) = (n, true, digest.finish());
         let mut fit = MiniBatchKMeans::new(summary.k, d, options.seed)?;
         files.read(&mut |t| fit.partial_fit(Rows::new(t.values(), d)?))?;
         let mut all = Self {

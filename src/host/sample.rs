@@ -1,7 +1,8 @@
 //! Seeded samples of rows.
 
 use crate::rng::Rng;
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
+use sha2::{Digest, Sha256};
 
 /// `m` of `n` indices in ascending order, all of them if there are no more; the same for a seed.
 pub(crate) fn sample(n: usize, m: usize, seed: u64) -> Vec<usize> {
@@ -34,6 +35,26 @@ pub(crate) fn number<'a>(
     let of = |label: &str| names.binary_search(&label).ok().and_then(|i| u32::try_from(i).ok());
     let numbers = labels.map(|l| l.and_then(of)).collect();
     (names, numbers)
+}
+
+/// Tells whether a result was made of these values: SHA-256 of them, row after row.
+#[derive(Clone, Default)]
+pub(crate) struct ValuesDigest(Sha256);
+
+impl ValuesDigest {
+    pub(crate) fn of(values: &[f32]) -> String {
+        let mut digest = Self::default();
+        digest.add(values);
+        digest.finish()
+    }
+
+    pub(crate) fn add(&mut self, values: &[f32]) {
+        self.0.update(bytemuck::cast_slice::<f32, u8>(values));
+    }
+
+    pub(crate) fn finish(self) -> String {
+        crate::host::run::hex(&self.0.finalize())
+    }
 }
 
 #[cfg(test)]

@@ -88,6 +88,9 @@ pub(crate) struct DemoArgs {
     /// Checkpoint for MobileNetV2 at width 1 (see `run --weights`) instead of seeded random weights
     #[arg(long, value_name = "WEIGHTS")]
     pub(crate) weights: Option<WeightsArg>,
+    /// Write no report.html at the end
+    #[arg(long, help_heading = "Report")]
+    pub(crate) no_report: bool,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -126,6 +129,9 @@ pub(crate) struct RunArgs {
     /// Remove what another run left in OUT and begin anew
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
+    /// Write no report.html at the end
+    #[arg(long, help_heading = "Report")]
+    pub(crate) no_report: bool,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     fit_classifier,
     network::{Setup, WeightsId},
-    progress, stages, summary, text,
+    page, progress, stages, summary, text,
 };
 use core::time::Duration;
 use fruitcore::{
@@ -82,6 +82,9 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
             &serde_json::json!({ "summary": &summary, "classifier": &fit, "held_out": &check }),
         )?;
     }
+    if !args.no_report {
+        page::after(&out.display().to_string(), quiet);
+    }
     if !quiet {
         eprint!("\n{}", summary::human(&summary, &*store));
         eprint!("\n{}", fit_classifier::human(&fit));
@@ -99,6 +102,7 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
             ("out/features/", "1,280 numbers a picture, Parquet"),
             ("out/components/", "the same pictures as 50 components"),
             ("out/pipeline.safetensors", "the fitted pipeline and classifier: runs on new pictures"),
+            ("out/report.html", "maps, clusters, pictures: open it in a browser"),
             ("out/summary.json", "all the figures"),
         ];
         let rows: Vec<_> =

@@ -62,3 +62,13 @@ pub(crate) fn write(target: &str, mut options: ReportOptions, quiet: bool) -> Re
     }
     Ok(info)
 }
+
+/// The page at the end of a run: a failure is told, and the run has succeeded all the same.
+pub(crate) fn after(target: &str, quiet: bool) {
+    let mut options = ReportOptions::default();
+    options.gazes = 0;
+    if let Err(failure) = write(target, options, quiet) {
+        let _ = failure.report();
+        eprintln!("the run is done; only its report is missing: fruitcore report {target}");
+    }
+}

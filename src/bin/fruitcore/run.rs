@@ -5,7 +5,7 @@ use crate::{
     artifact,
     failure::Failure,
     network::{Setup, WeightsId},
-    progress, stages, summary, text,
+    page, progress, stages, summary, text,
 };
 use fruitcore::host::{
     driver::Control,
@@ -70,6 +70,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
             let out = &args.output;
             eprintln!("\nnext: fruitcore inspect {out}   ·   fruitcore transform MORE --model {out}");
         }
+    }
+    if shard.count == 1 && !args.no_report {
+        page::after(&args.output, quiet);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ pub use tsne::{Tsne, TsneOptions, tsne};
 
 use super::{
     rows::{Column, RowFiles, encode_columns, named, put_json},
-    sample::{gather, sample},
+    sample::{ValuesDigest, gather, sample},
     sink::{Format, Table},
 };
 use crate::{
@@ -73,6 +73,8 @@ pub struct MapSummary {
     pub quality: Option<Quality>,
     /// Seconds taken.
     pub seconds: f64,
+    /// SHA-256 of the rows mapped, as f32.
+    pub values: String,
     /// What a reader should know.
     pub notes: Vec<String>,
 }
@@ -110,6 +112,7 @@ impl Map {
             fitted: rows.len(),
             seed: options.tsne.seed,
             deterministic: true,
+            values: ValuesDigest::of(table.values()),
             ..MapSummary::default()
         };
         let points = match options.method {

@@ -15,10 +15,10 @@ pub use data::{GazeFn, Gazed};
 pub use occlusion::occlusion;
 
 use super::{
-    cluster::{ClusterOptions, Clustering, Count},
+    cluster::{ClusterOptions, ClusterSummary, Clustering, Count},
     map::{Map, MapOptions, Method, plane},
     rows::{RowFiles, named},
-    sample::number,
+    sample::{ValuesDigest, number},
     sink::{Format, Table},
     source::{self, Source, SourceOptions},
     summary::Summary,
@@ -137,8 +137,10 @@ fn gather_known(
         _ => None,
     };
     progress(Step::Clusters);
-    let clustering = clustering(files, &table, options)?;
-    let mut map = Map::read(files)?.filter(|m| m.paths == table.paths());
+    // What an earlier run left here is of other rows.
+    let digest = ValuesDigest::of(table.values());
+    let clustering = clustering(files, &table, &digest, options)?;
+    let mut map = Map::read(files)?.filter(|m| m.paths == table.paths() && m.summary.values == digest);
     if let (None, Some(asked)) = (&map, &options.map) {
         match Map::of(&table, asked, &mut |done, all| progress(Step::Map(done, all))) {
             Ok(made) => {
@@ -187,12 +189,13 @@ fn gather_known(
 }
 
 /// The clusters beside the rows, or new ones.
-fn clustering(files: &RowFiles, table: &Table, options: &ReportOptions) -> Result<Clustering> {
+fn clustering(files: &RowFiles, table: &Table, digest: &str, options: &ReportOptions) -> Result<Clustering> {
     let store = &**files.store();
     let wanted: [&[&str]; 2] = [&["path"], &["cluster"]];
     if let (Some(columns), Some(json), None) =
         (named(store, "clusters", &wanted)?, store.get("clusters.json")?, options.clusters)
-        && let Ok(summary) = serde_json::from_slice(&json)
+        && let Ok(summary) = serde_json::from_slice::<ClusterSummary>(&json)
+        && summary.values == digest
         && columns.first().is_some_and(|p| p == table.paths())
     {
         let clusters = columns.get(1).into_iter().flatten().map(|c| c.parse().unwrap_or(-1)).collect();
