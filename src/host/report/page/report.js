@@ -107,7 +107,16 @@ const fit = () => {
   box.x = (a + b) / 2; box.y = (c + d) / 2;
   box.scale = box.home = 0.92 * Math.min(W / Math.max(b - a, 1e-9), H / Math.max(d - c, 1e-9));
 };
-let queued = false;
+let queued = false, stride = 1, settle;
+// While a large map moves, part of its points is drawn; all of them once it rests.
+const moving = () => {
+  if (n > 30000) {
+    stride = Math.ceil(n / 20000);
+    clearTimeout(settle);
+    settle = setTimeout(() => { stride = 1; redraw(); }, 160);
+  }
+  redraw();
+};
 const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(() => { queued = false; draw(); }); } };
 const draw = () => {
   if (!n) return;
@@ -119,7 +128,7 @@ const draw = () => {
   const none = { rgb: rgb("#8a8f94"), mask: mask(0, r * 0.7) };
   const glyphs = looks.map(l => ({ rgb: rgb(l.colour), mask: mask(l.shape, r) }));
   const drawAll = front => {
-    for (let i = 0; i < n; i++) {
+    for (let i = 0; i < n; i += stride) {
       const c = colour.of[i];
       if (hidden.has(c)) { shown[i] = 0; continue; }
       const isFront = !selected || selected.has(i);
@@ -200,7 +209,7 @@ const tip = (i, x, y) => {
 const zoom = (f, x = W / 2, y = H / 2) => {
   const s = Math.max(box.home * 0.5, Math.min(box.home * 5000, box.scale * f));
   box.x += (x - W / 2) * (1 / box.scale - 1 / s); box.y -= (y - H / 2) * (1 / box.scale - 1 / s);
-  box.scale = s; redraw();
+  box.scale = s; moving();
 };
 
 // ---- details -----------------------------------------------------------------------------------
@@ -355,7 +364,7 @@ const setUpMap = () => {
     }
     if (Math.hypot(p[0] - start.at[0], p[1] - start.at[1]) > 4 * dpr) start.moved = true;
     if (path) { path.push(p); marks(); }
-    else if (start.moved) { box.x = start.x - (p[0] - start.at[0]) / box.scale; box.y = start.y + (p[1] - start.at[1]) / box.scale; tip(-1); redraw(); }
+    else if (start.moved) { box.x = start.x - (p[0] - start.at[0]) / box.scale; box.y = start.y + (p[1] - start.at[1]) / box.scale; tip(-1); moving(); }
   };
   const up = e => {
     if (!pointers.delete(e.pointerId) || !start) return;
