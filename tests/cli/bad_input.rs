@@ -5,9 +5,11 @@ use fruitcore::host::sink::Content;
 use std::fs;
 
 #[test]
-fn run_without_weights_names_the_choices() {
+fn another_network_without_weights_names_the_choices() {
     let work = Work::new(1, 6);
-    let done = fruitcore(&["run", &work.arg("pictures"), "--output", &work.arg("out")]).code(2);
+    let done =
+        fruitcore(&["run", &work.arg("pictures"), "--output", &work.arg("out"), "--network", "resnet50"])
+            .code(2);
     done.says(&["--weights", "imagenet", "FILE", "random", "weights list"]);
     assert!(!work.path("out").exists());
 }

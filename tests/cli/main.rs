@@ -12,5 +12,6 @@ mod run;
 mod server;
 mod shards;
 mod support;
+mod train;
 mod transform;
 mod weights;

@@ -12,11 +12,13 @@ use fruitcore::{
         network::{NetworkKind, NetworkSpec, Variant},
         weights::{Checkpoint, RandomWeights, registry},
     },
+    model::ModelFile,
     pipeline::PipelineFile,
     preprocess::{Preset, Recipe},
 };
 use sha2::{Digest, Sha256};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -28,6 +30,8 @@ use std::{
 pub(crate) const NETWORK: &str = "network";
 pub(crate) const RECIPE: &str = "recipe";
 pub(crate) const WEIGHTS: &str = "weights";
+/// What stands for the path of the model in the box; a file of this name is `./bundled`.
+const BUNDLED: &str = "bundled";
 
 /// A network ready to run.
 pub(crate) struct Setup {
@@ -73,11 +77,17 @@ impl FromStr for WeightsId {
 impl Setup {
     /// What `run` is asked for.
     pub(crate) fn new(args: &NetworkArgs, quiet: bool) -> Result<Self, Failure> {
-        let Some(weights) = &args.weights else {
-            return Err(Failure::usage(
-                "no model is bundled yet, so `run` needs --weights: `imagenet` (fetched on first use), the FILE of a \
-                 checkpoint, a name from `fruitcore weights list`, or `random` for an untrained baseline",
-            ));
+        let another = args.network.is_some() || args.variant.is_some() || args.width.is_some();
+        let weights = match &args.weights {
+            Some(weights) => weights,
+            None if !another => &WeightsArg::Bundled,
+            None => {
+                return Err(Failure::usage(
+                    "the bundled model is mobilenet-v2 at width 0.35; another network needs --weights: `imagenet` \
+                     (fetched on first use), the FILE of a checkpoint, a name from `fruitcore weights list`, or \
+                     `random` for an untrained baseline",
+                ));
+            }
         };
         let device = device(args.device)?;
         let kind = args.network.unwrap_or(NetworkKind::MobileNetV2);
@@ -92,7 +102,11 @@ impl Setup {
             .width(args.width.or(found.width).unwrap_or(1.0));
         let spec = args.tap.map_or(spec, |tap| spec.tap(tap));
         let preset = found.preset.unwrap_or_else(|| spec.preset().to_owned());
-        let recipe = recipe(args.recipe.as_deref().unwrap_or(&preset), args.input_size)?;
+        let recipe = match found.recipe {
+            // A model trained here says all of it.
+            Some(own) if args.recipe.is_none() && args.input_size.is_none() => own,
+            _ => recipe(args.recipe.as_deref().unwrap_or(&preset), args.input_size)?,
+        };
         let [_, h, w] = recipe.output_shape();
         Self::load(spec.input(h, w), recipe, given, device)
     }
@@ -175,7 +189,7 @@ impl Setup {
 /// Weights before it is known for which network.
 enum Given {
     Random(u64),
-    Checkpoint { checkpoint: Box<Checkpoint<'static>>, digest: String, path: PathBuf },
+    Checkpoint { checkpoint: Box<Checkpoint<'static>>, digest: String, path: PathBuf, recipe: Option<Recipe> },
 }
 
 /// What weights say about themselves.
@@ -185,6 +199,7 @@ struct Found {
     variant: Option<Variant>,
     width: Option<f64>,
     preset: Option<String>,
+    recipe: Option<Recipe>,
 }
 
 impl Given {
@@ -193,6 +208,7 @@ impl Given {
         match weights {
             WeightsArg::Random(seed) => Ok(Self::Random(*seed)),
             WeightsArg::File(path) => Self::file(path),
+            WeightsArg::Bundled => Self::file(Path::new(BUNDLED)),
             WeightsArg::Named(name) => Self::file(&crate::weights::obtain(registry::find(name)?, quiet)?),
             WeightsArg::Imagenet => {
                 Self::file(&crate::weights::obtain(registry::imagenet(kind, variant)?, quiet)?)
@@ -201,8 +217,10 @@ impl Given {
     }
 
     fn file(path: &Path) -> Result<Self, Failure> {
-        let (checkpoint, digest) = checkpoint(path)?;
-        Ok(Self::Checkpoint { checkpoint: Box::new(checkpoint), digest, path: path.to_owned() })
+        let bytes = weights(path)?;
+        let recipe = ModelFile::from_bytes(&bytes).ok().map(|model| model.recipe().clone());
+        let (checkpoint, digest) = parse(bytes, path)?;
+        Ok(Self::Checkpoint { checkpoint: Box::new(checkpoint), digest, path: path.to_owned(), recipe })
     }
 
     fn id(&self) -> WeightsId {
@@ -215,10 +233,14 @@ impl Given {
     fn describe(&self) -> Found {
         match self {
             Self::Random(_) => Found::default(),
-            Self::Checkpoint { checkpoint, digest, .. } => {
+            Self::Checkpoint { checkpoint, digest, recipe, .. } => {
                 let found = checkpoint.inspect();
-                let preset = registry::by_digest(digest).map(|entry| entry.preset.to_owned());
-                Found { network: found.network, variant: found.variant, width: found.width, preset }
+                let published = registry::by_digest(digest).map(|entry| entry.preset.to_owned());
+                let preset = published.or_else(|| {
+                    recipe.as_ref().map(|r| r.name().to_owned()).filter(|name| name.parse::<Preset>().is_ok())
+                });
+                let (network, variant) = (found.network, found.variant);
+                Found { network, variant, width: found.width, preset, recipe: recipe.clone() }
             }
         }
     }
@@ -257,8 +279,19 @@ pub(crate) fn recipe(name: &str, size: Option<InputSize>) -> Result<Recipe, Fail
 
 /// A checkpoint and the SHA-256 of its file.
 pub(crate) fn checkpoint(path: &Path) -> Result<(Checkpoint<'static>, String), Error> {
+    parse(weights(path)?, path)
+}
+
+/// The file's bytes; those in the box by their name.
+fn weights(path: &Path) -> Result<Cow<'static, [u8]>, Error> {
+    if path.as_os_str() == BUNDLED {
+        return Ok(Cow::Borrowed(fruitcore::model::BUNDLED));
+    }
+    read(path, Stage::Weights).map(Cow::Owned)
+}
+
+fn parse(bytes: Cow<'static, [u8]>, path: &Path) -> Result<(Checkpoint<'static>, String), Error> {
     let shown = path.display().to_string();
-    let bytes = read(path, Stage::Weights)?;
     let digest = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
     let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| e.at(shown.clone()))?;
     Ok((checkpoint.labelled(shown), digest))

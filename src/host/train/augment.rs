@@ -157,7 +157,7 @@ impl<'a> Augmenter<'a> {
             }
             1 => {
                 let (from, to) = (colour(rng), colour(rng));
-                let (sin, cos) = between(rng, 0.0, 6.283).sin_cos();
+                let (sin, cos) = between(rng, 0.0, core::f32::consts::TAU).sin_cos();
                 for (i, p) in out.chunks_exact_mut(3).enumerate() {
                     let (u, v) = ((i % width) as f32 / width as f32, (i / width) as f32 / height as f32);
                     mix(p, from, to, (0.5 + (u - 0.5) * cos + (v - 0.5) * sin).clamp(0.0, 1.0));

@@ -136,3 +136,52 @@ impl<'a> Leaves<'a> {
         Ok(activate(y, rest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Featurizer;
+    use crate::featurize::NetworkFeaturizer;
+    use crate::featurize::network::{NetworkKind, NetworkSpec, Tap, Variant};
+    use crate::rng::Rng;
+
+    /// With every layer frozen, BatchNorm takes its running statistics, as featurizers do.
+    #[test]
+    fn frozen_networks_give_the_featurizers_features() {
+        for kind in [NetworkKind::MobileNetV2, NetworkKind::Resnet50, NetworkKind::Vgg16] {
+            for variant in [Variant::Torchvision, Variant::Keras] {
+                let mut spec = NetworkSpec::new(kind).variant(variant).tap(Tap::Pooled).input(32, 32);
+                if kind == NetworkKind::MobileNetV2 {
+                    spec = spec.width(0.35);
+                }
+                let graph = spec.graph().unwrap();
+                let layers =
+                    graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Linear(_))).count();
+                let parameters = Parameters::new(&graph, &[], None, layers, 5).unwrap();
+                let mut rng = Rng::new(9);
+                let pictures: Vec<f32> =
+                    (0..2 * 3 * 32 * 32).map(|_| rng.unit() as f32 * 2.0 - 1.0).collect();
+                let on = |device: &Device| {
+                    Tensor::<4>::from_data(
+                        TensorData::new(pictures.clone(), [2, 3, 32, 32]),
+                        (device, DType::F32),
+                    )
+                };
+                let device = Device::flex().autodiff();
+                let leaves = Leaves::new(&parameters, &device);
+                let (features, moments) = leaves.features(&graph, on(&device)).unwrap();
+                assert!(moments.is_empty());
+                let found = features.transpose().into_data().try_into_vec::<f32>().unwrap();
+                let plain = Device::flex();
+                let network = NetworkFeaturizer::new(&graph, &parameters.averages(), &plain).unwrap();
+                let expected =
+                    network.featurize(on(&plain)).unwrap().into_data().try_into_vec::<f32>().unwrap();
+                let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                assert!(scale > 0.0);
+                for (a, b) in found.iter().zip(&expected) {
+                    assert!((a - b).abs() < 1e-4 * scale, "{spec}: {a} and {b} of {scale}");
+                }
+            }
+        }
+    }
+}

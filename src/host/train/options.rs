@@ -200,7 +200,10 @@ impl TrainOptions {
                 return bad(format!("{what} is {value}; use 0 to {most}"));
             }
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate < 10.0) || !(self.warm_up >= 0.0) {
+        if !(self.learning_rate > 0.0 && self.learning_rate < 10.0)
+            || self.warm_up.is_nan()
+            || self.warm_up < 0.0
+        {
             return bad(format!(
                 "learning rate {} with warm-up {}: use a rate in (0, 10)",
                 self.learning_rate, self.warm_up

@@ -29,7 +29,27 @@ fn encode(tensors: &[(String, Vec<usize>, &[f32])], metadata: HashMap<String, St
             .map_err(|e| fail(ErrorKind::Shape, format!("{name}: {e}")))?;
         views.push((name.clone(), view));
     }
-    safetensors::serialize(views, Some(metadata)).map_err(|e| fail(ErrorKind::Io, format!("{e}")))
+    sorted(safetensors::serialize(views, Some(metadata)).map_err(|e| fail(ErrorKind::Io, format!("{e}")))?)
+}
+
+/// The same file with its header's entries sorted: a map's order must not show in a model's bytes.
+fn sorted(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let unlike =
+        || fail(ErrorKind::Io, "the header that was written can't be read back; please report this as a bug");
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(unlike)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| unlike())?;
+    let (header, values) = rest.split_at_checked(length).ok_or_else(unlike)?;
+    let header: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
+        serde_json::from_slice(header).map_err(|_| unlike())?;
+    let mut text = serde_json::to_string(&header).map_err(|_| unlike())?;
+    // Values begin at a multiple of 8, as safetensors has it.
+    let padded = text.len().next_multiple_of(8);
+    text.extend(core::iter::repeat_n(' ', padded - text.len()));
+    let mut out = Vec::with_capacity(8 + padded + values.len());
+    out.extend((padded as u64).to_le_bytes());
+    out.extend(text.as_bytes());
+    out.extend(values);
+    Ok(out)
 }
 
 /// The averaged weights under the network's own names, and the heads that are kept.
@@ -75,7 +95,7 @@ pub(super) fn save_small(
     let metadata = describe(sets, options, epochs);
     let bytes =
         safetensors::serialize(views, Some(metadata)).map_err(|e| fail(ErrorKind::Io, format!("{e}")))?;
-    store.put(SMALL, &bytes)
+    store.put(SMALL, &sorted(bytes)?)
 }
 
 /// What a model's metadata says.

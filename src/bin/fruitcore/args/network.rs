@@ -26,8 +26,9 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "N|HxW")]
     pub(crate) input_size: Option<InputSize>,
     /// A checkpoint file (.safetensors, .pth, .h5, .weights.h5); a name from `weights list`;
-    /// `imagenet` for the network's usual one, fetched on first use; `random` or `random:SEED`
-    #[arg(long, value_name = "FILE|NAME|imagenet|random")]
+    /// `imagenet` for the network's usual one, fetched on first use; `bundled` for the fruit model in
+    /// the box; `random` or `random:SEED` [default: bundled, unless another network is asked for]
+    #[arg(long, value_name = "FILE|NAME|imagenet|bundled|random")]
     pub(crate) weights: Option<WeightsArg>,
     /// The layer features are taken from [default: fc2 for vgg16, else pooled]
     #[arg(long, value_parser = named(Tap::ALL, Tap::name))]
@@ -74,6 +75,8 @@ impl FromStr for InputSize {
 /// Where weights come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WeightsArg {
+    /// The fruit model in the box.
+    Bundled,
     /// The usual ImageNet checkpoint of network and variant.
     Imagenet,
     /// Generated from a seed: a baseline, and a way to try everything without a download.
@@ -88,6 +91,9 @@ impl FromStr for WeightsArg {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
+        if s == "bundled" {
+            return Ok(Self::Bundled);
+        }
         if s == "imagenet" {
             return Ok(Self::Imagenet);
         }
@@ -142,6 +148,8 @@ mod tests {
     fn weights_are_told_apart() {
         let of = |s: &str| s.parse::<WeightsArg>();
         assert_eq!(of("imagenet"), Ok(WeightsArg::Imagenet));
+        assert_eq!(of("bundled"), Ok(WeightsArg::Bundled));
+        assert_eq!(of("./bundled"), Ok(WeightsArg::File("./bundled".into())));
         assert_eq!(of("random"), Ok(WeightsArg::Random(0)));
         assert_eq!(of("random:7"), Ok(WeightsArg::Random(7)));
         assert!(of("random:x").is_err());

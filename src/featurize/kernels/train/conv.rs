@@ -150,11 +150,10 @@ impl Backward<Flex, 2> for ConvBackward {
     }
 }
 
-/// The convolution, or its inputs back if they live elsewhere.
-pub(super) fn conv(x: Tensor<4>, weight: Tensor<4>, c: &Conv) -> Result<Tensor<4>, (Tensor<4>, Tensor<4>)> {
-    let (Some(xt), Some(wt)) = (flex::tracked(&x), flex::tracked(&weight)) else { return Err((x, weight)) };
+/// The convolution, unless its inputs live elsewhere.
+pub(super) fn conv(x: &Tensor<4>, weight: &Tensor<4>, c: &Conv) -> Option<Tensor<4>> {
+    let (xt, wt) = (flex::tracked(x)?, flex::tracked(weight)?);
     let (sizes, outputs) = (Sizes::new(x.dims(), c), c.channels_out);
-    drop((x, weight));
     let prepared = ConvBackward.prepare::<NoCheckpointing>([xt.node(), wt.node()]).compute_bound().stateful();
     let [x, weight] = [xt, wt].map(|t| flex::contiguous(t.into_primitive()));
     let columns = sizes.unfold(flex::values(&x));
@@ -162,7 +161,7 @@ pub(super) fn conv(x: Tensor<4>, weight: Tensor<4>, c: &Conv) -> Result<Tensor<4
     let y = gemm::product(flex::values(&weight), &columns, dims, false);
     drop(columns);
     let y = flex::tensor(y, [outputs, sizes.pictures, sizes.output[0], sizes.output[1]]);
-    Ok(flex::untracked(match prepared {
+    Some(flex::untracked(match prepared {
         OpsKind::Tracked(prep) => prep.finish(State { x, weight, sizes, outputs }, y),
         OpsKind::UnTracked(prep) => prep.finish(y),
     }))

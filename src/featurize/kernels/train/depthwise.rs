@@ -270,15 +270,10 @@ impl Backward<Flex, 2> for DepthwiseBackward {
     }
 }
 
-/// The convolution, or its inputs back if they live elsewhere.
-pub(super) fn depthwise(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    c: &Conv,
-) -> Result<Tensor<4>, (Tensor<4>, Tensor<4>)> {
-    let (Some(xt), Some(wt)) = (flex::tracked(&x), flex::tracked(&weight)) else { return Err((x, weight)) };
+/// The convolution, unless its inputs live elsewhere.
+pub(super) fn depthwise(x: &Tensor<4>, weight: &Tensor<4>, c: &Conv) -> Option<Tensor<4>> {
+    let (xt, wt) = (flex::tracked(x)?, flex::tracked(weight)?);
     let sizes = Sizes::new(x.dims(), c);
-    drop((x, weight));
     let nodes = [xt.node(), wt.node()];
     let prepared = DepthwiseBackward.prepare::<NoCheckpointing>(nodes).compute_bound().stateful();
     let [x, weight] = [xt, wt].map(|t| flex::contiguous(t.into_primitive()));
@@ -291,7 +286,7 @@ pub(super) fn depthwise(
         .zip(rows.zip(filters))
         .for_each(|(y, (x, filter))| forward(&sorted, x, filter, y));
     let y = flex::tensor(y, [sizes.channels, sizes.pictures, sizes.output[0], sizes.output[1]]);
-    Ok(flex::untracked(match prepared {
+    Some(flex::untracked(match prepared {
         OpsKind::Tracked(prep) => prep.finish(State { x, weight, sizes }, y),
         OpsKind::UnTracked(prep) => prep.finish(y),
     }))
