@@ -9,6 +9,9 @@ use fruitcore::host::{
 };
 use std::path::Path;
 
+/// Rows that t-SNE is fitted on at the end of a run; the others are placed beside their nearest.
+const QUICK_MAP: usize = 2_000;
+
 pub(crate) fn report(args: &PageArgs) -> Result<(), Failure> {
     let mut options = ReportOptions::default();
     options.pictures = args.pictures.clone();
@@ -67,6 +70,10 @@ pub(crate) fn write(target: &str, mut options: ReportOptions, quiet: bool) -> Re
 pub(crate) fn after(target: &str, quiet: bool) {
     let mut options = ReportOptions::default();
     options.gazes = 0;
+    // A run should end when its work is done; `fruitcore map` takes the time for a larger map.
+    let mut map = MapOptions::default();
+    map.most = QUICK_MAP;
+    options.map = Some(map);
     if let Err(failure) = write(target, options, quiet) {
         let _ = failure.report();
         eprintln!("the run is done; only its report is missing: fruitcore report {target}");

@@ -216,8 +216,12 @@ impl<'a> Checkpoint<'a> {
     fn dequantized(&self, stored: &Stored, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
         let rows = shape.first().copied().unwrap_or(1);
         let scales = self.tensor(&format!("{name}.scale"), &[rows])?;
-        let Data::Bytes(bytes) = &self.data else {
-            return Err(unsupported("its integers have no floating point scale".into()).at(name));
+        let bytes = match &self.data {
+            Data::Bytes(bytes) => bytes,
+            #[cfg(feature = "checkpoints")]
+            Data::Keras(_) => {
+                return Err(unsupported("its integers have no floating point scale".into()).at(name));
+            }
         };
         let whole = stored.bytes(bytes).map_err(|e| e.at(name))?;
         if rows == 0 || whole.len() != shape.iter().product::<usize>() {
