@@ -85,7 +85,7 @@ pub(crate) struct DemoArgs {
     /// Pictures of each of the 20 kinds; the last sixth is held out
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(6..=100_000))]
     pub(crate) per_kind: u32,
-    /// Checkpoint for MobileNetV2 at width 1 (see `run --weights`) instead of seeded random weights
+    /// Checkpoint for MobileNetV2 at width 1 (see `run --weights`) instead of the bundled model
     #[arg(long, value_name = "WEIGHTS")]
     pub(crate) weights: Option<WeightsArg>,
     /// Write no report.html at the end

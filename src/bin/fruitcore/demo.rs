@@ -55,7 +55,7 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
     let setup = setup(args)?;
     say(format!("{} on pictures of {SIDE}x{SIDE}, recipe {}", setup.spec, setup.recipe.name()));
     if let WeightsId::Random(_) = setup.weights {
-        say("random weights: a baseline until you pass --weights".to_owned());
+        say("random weights: a baseline, not a trained network".to_owned());
     }
     let input = pictures.display().to_string();
     let source: Arc<dyn Source> = Arc::from(source::open(&input, &SourceOptions::default())?);
@@ -112,7 +112,7 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
             "\n{} in all. Next, with your own pictures:",
             text::duration(Duration::from_secs_f64(begun.elapsed().as_secs_f64()))
         );
-        eprintln!("  fruitcore run PICTURES --output OUT --weights imagenet");
+        eprintln!("  fruitcore run PICTURES --output OUT");
         eprintln!("  fruitcore predict {d}/held-out --model {d}/out");
     }
     Ok(())
@@ -120,17 +120,15 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
 
 fn setup(args: &DemoArgs) -> core::result::Result<Setup, Failure> {
     let spec = NetworkSpec::new(NetworkKind::MobileNetV2).input(SIDE, SIDE);
-    match &args.weights {
-        None => Setup::random(spec.width(0.35), Preset::Simple.recipe(SIDE)?, 0),
-        Some(WeightsArg::Random(seed)) => {
-            Setup::random(spec.width(0.35), Preset::Simple.recipe(SIDE)?, *seed)
-        }
-        Some(weights) => {
+    match args.weights.as_ref().unwrap_or(&WeightsArg::Bundled) {
+        WeightsArg::Random(seed) => Setup::random(spec.width(0.35), Preset::Simple.recipe(SIDE)?, *seed),
+        weights => {
             let args = crate::args::NetworkArgs {
                 network: None,
                 variant: None,
                 width: None,
-                input_size: Some(crate::args::InputSize([SIDE, SIDE])),
+                // The bundled model knows its own.
+                input_size: (*weights != WeightsArg::Bundled).then_some(crate::args::InputSize([SIDE, SIDE])),
                 weights: Some(weights.clone()),
                 tap: None,
                 recipe: None,
