@@ -278,8 +278,8 @@ impl NeighborsFit {
                 continue;
             }
             let at = self.rng.below(usize::try_from(self.seen).unwrap_or(usize::MAX));
-            let places = self.rows.chunks_exact_mut(self.columns).zip(&mut self.labels);
-            if let Some((place, old)) = places.skip(at).next() {
+            let mut places = self.rows.chunks_exact_mut(self.columns).zip(&mut self.labels);
+            if let Some((place, old)) = places.nth(at) {
                 place.copy_from_slice(row);
                 *old = number;
             }

@@ -17,6 +17,9 @@ use alloc::{
 };
 use safetensors::tensor::Dtype;
 
+/// Type and bytes of the tensor of a name, a shape and one of some types.
+type Find<'f, 'b> = dyn Fn(&str, &[usize], &[Dtype]) -> Result<(Dtype, &'b [u8])> + 'f;
+
 /// No network's tensors begin like this.
 pub(super) const PREFIX: &str = "heads.";
 
@@ -74,11 +77,7 @@ impl HeadNote {
     }
 
     /// The head number `i`; `find` gives the type and bytes of a tensor of this name and shape.
-    pub(super) fn read<'b>(
-        self,
-        i: usize,
-        find: &dyn Fn(&str, &[usize], &[Dtype]) -> Result<(Dtype, &'b [u8])>,
-    ) -> Result<Head> {
+    pub(super) fn read<'b>(self, i: usize, find: &Find<'_, 'b>) -> Result<Head> {
         let (k, d) = (self.classes.len(), self.columns);
         let name = |part: &str| format!("{PREFIX}{i}.{part}");
         let values = |part: &str, shape: &[usize]| -> Result<Vec<f32>> {

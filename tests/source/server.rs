@@ -8,6 +8,7 @@ use std::{
 };
 
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "not every test looks at everything")]
 pub(crate) struct Request {
     pub(crate) method: String,
     /// Path and query, as sent.

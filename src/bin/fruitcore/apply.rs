@@ -20,6 +20,9 @@ use fruitcore::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+/// Takes a part's number, rows and rejects.
+pub(crate) type Take<'t> = dyn FnMut(u32, &Table, Vec<Reject>) -> Result<()> + Send + 't;
+
 /// Pictures, and the pipeline they go through.
 pub(crate) struct Job {
     pub(crate) fitted: Fitted,
@@ -57,11 +60,7 @@ impl Job {
 
     /// Hands the features of all pictures to `take`, `part` pictures at a time, in order. Rejects are
     /// told on standard error.
-    pub(crate) fn run(
-        &self,
-        part: usize,
-        take: &mut (dyn FnMut(u32, &Table, Vec<Reject>) -> Result<()> + Send),
-    ) -> core::result::Result<Counts, Failure> {
+    pub(crate) fn run(&self, part: usize, take: &mut Take<'_>) -> core::result::Result<Counts, Failure> {
         let begun = Instant::now();
         let mut counts = Counts::default();
         let control = Control::default();

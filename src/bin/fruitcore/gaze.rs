@@ -45,7 +45,7 @@ pub(crate) fn of(fitted: &Fitted, files: &RowFiles) -> core::result::Result<Arc<
             Some(direction) => direction.clone(),
             None => components(&picture, 1)?,
         };
-        let heat = occlusion(&picture, [c, h, w], &mut |pictures, n| {
+        let heat = occlusion(&picture, [c, h, w], |pictures, n| {
             let all = components(pictures, n)?;
             let score = |row: &[f32]| row.iter().zip(&direction).map(|(a, b)| a * b).sum();
             Ok(all.chunks_exact(direction.len().max(1)).map(score).collect())

@@ -11,6 +11,9 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 
+/// Takes a row, its class and whether it is held back.
+type Take<'t> = dyn FnMut(&[f32], u32, bool) -> Result<()> + 't;
+
 /// Rows held back at most: more don't make the figures or the temperature better.
 const HELD_BACK: usize = 20_000;
 /// The same where every row is compared with all reference rows.
@@ -95,7 +98,7 @@ impl<'r> Data<'r> {
     }
 
     /// All labelled rows, with class and whether they are held back.
-    fn rows(&self, take: &mut dyn FnMut(&[f32], u32, bool) -> Result<()>) -> Result<()> {
+    fn rows(&self, take: &mut Take<'_>) -> Result<()> {
         let numbers: BTreeMap<&str, u32> = self.classes.iter().map(String::as_str).zip(0..).collect();
         (self.read)(&mut |table| {
             if table.columns() != self.columns {

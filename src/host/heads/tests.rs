@@ -20,7 +20,7 @@ fn tables(sizes: &[usize], spread: f64) -> Vec<Table> {
 }
 
 fn fit_on(tables: &[Table], options: &HeadOptions) -> Result<(Head, HeadReport)> {
-    fit(&|take| tables.iter().try_for_each(|table| take(table)), options)
+    fit(&|take| tables.iter().try_for_each(&mut *take), options)
 }
 
 #[test]

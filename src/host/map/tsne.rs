@@ -4,7 +4,8 @@
 use super::plane;
 use crate::{Error, ErrorKind, Result, Stage, host::neighbors::nearest_others, pca::Rows, rng::Rng};
 use alloc::{format, string::String, vec::Vec};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 /// Up to so many rows one thread is quick enough that the result may be the same every time.
 const ONE_THREAD: usize = 5000;
@@ -129,7 +130,7 @@ fn start(rows: Rows<'_>, seed: u64) -> Result<Vec<f32>> {
     let n = rows.len() as f64;
     let sum: f64 = points.iter().step_by(2).map(|x| f64::from(*x) * f64::from(*x)).sum();
     let deviation = libm::sqrt(sum / n);
-    if !(deviation > 0.0) {
+    if deviation.is_nan() || deviation <= 0.0 {
         return Err(insufficient(String::from("all rows are the same: there is nothing to map")));
     }
     let mut rng = Rng::new(seed);

@@ -17,7 +17,7 @@ const BATCH: usize = 16;
 /// let mut picture = vec![0.0; 144];
 /// (0..6).for_each(|y| (0..6).for_each(|x| picture[y * 12 + x] = 1.0));
 /// let corner = |p: &[f32]| (0..6).map(|y| p[y * 12..y * 12 + 6].iter().sum::<f32>()).sum::<f32>();
-/// let heat = occlusion(&picture, [1, 12, 12], &mut |all, _| Ok(all.chunks(144).map(corner).collect()))?;
+/// let heat = occlusion(&picture, [1, 12, 12], |all, _| Ok(all.chunks(144).map(corner).collect()))?;
 /// assert!(heat[3 * 12 + 3] > 0.9 && heat[10 * 12 + 10] == 0.0);
 /// # Ok::<(), fruitcore::Error>(())
 /// ```
@@ -27,7 +27,7 @@ const BATCH: usize = 16;
 pub fn occlusion(
     picture: &[f32],
     shape: [usize; 3],
-    score: &mut dyn FnMut(&[f32], usize) -> Result<Vec<f32>>,
+    mut score: impl FnMut(&[f32], usize) -> Result<Vec<f32>>,
 ) -> Result<Vec<f32>> {
     let [c, h, w] = shape;
     if picture.is_empty() || c.saturating_mul(h).saturating_mul(w) != picture.len() {

@@ -27,10 +27,7 @@ pub(super) fn values(x: &FlexTensor) -> &[f32] {
 /// The values to change: the tensor's own memory if nothing else reads it.
 pub(super) fn owned(x: FlexTensor) -> Vec<f32> {
     let shared = contiguous(x);
-    match shared.into_data().try_into_vec::<f32>() {
-        Ok(values) => values,
-        Err(_) => Vec::new(),
-    }
+    shared.into_data().try_into_vec::<f32>().unwrap_or_default()
 }
 
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
