@@ -49,6 +49,16 @@ enum Data<'a> {
     Keras(alloc::boxed::Box<KerasFile>),
 }
 
+impl Data<'_> {
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            #[cfg(feature = "checkpoints")]
+            Self::Keras(_) => None,
+        }
+    }
+}
+
 impl<'a> Checkpoint<'a> {
     /// Reads the directory of a whole file's bytes, owned or borrowed. (HDF5 files that are borrowed
     /// are copied once.)
@@ -216,12 +226,8 @@ impl<'a> Checkpoint<'a> {
     fn dequantized(&self, stored: &Stored, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
         let rows = shape.first().copied().unwrap_or(1);
         let scales = self.tensor(&format!("{name}.scale"), &[rows])?;
-        let bytes = match &self.data {
-            Data::Bytes(bytes) => bytes,
-            #[cfg(feature = "checkpoints")]
-            Data::Keras(_) => {
-                return Err(unsupported("its integers have no floating point scale".into()).at(name));
-            }
+        let Some(bytes) = self.data.bytes() else {
+            return Err(unsupported("its integers have no floating point scale".into()).at(name));
         };
         let whole = stored.bytes(bytes).map_err(|e| e.at(name))?;
         if rows == 0 || whole.len() != shape.iter().product::<usize>() {

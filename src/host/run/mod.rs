@@ -190,7 +190,7 @@ impl Run {
             store_of: &|_| Ok(Arc::clone(&self.output)),
             options,
             columns,
-            device: format!("{:?}", self.stages.device),
+            device: device_name(&self.stages.device),
             control,
             begun,
         };
@@ -327,6 +327,12 @@ fn count<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<String, u64> {
         }
     }
     counts
+}
+
+/// `Flex(Cpu)` of Burn's `Device<Flex(Cpu)>`.
+fn device_name(device: &burn::tensor::Device) -> String {
+    let name = format!("{device:?}");
+    name.strip_prefix("Device<").and_then(|n| n.strip_suffix('>')).map_or(name.clone(), String::from)
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
