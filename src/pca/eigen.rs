@@ -53,7 +53,16 @@ pub(crate) fn par() -> Par {
 /// # Errors
 /// [`ErrorKind::NonFinite`] if values overflow, [`ErrorKind::Unsupported`] if no algorithm converges,
 /// which no finite matrix is known to cause.
-pub(crate) fn leading(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
+pub(crate) fn leading(a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
+    // On a thread of the pool: the reduction has a task for every column, too short to be waited for
+    // from outside.
+    #[cfg(feature = "rayon")]
+    return rayon::join(|| solve(a, d, wanted), || ()).0;
+    #[cfg(not(feature = "rayon"))]
+    solve(a, d, wanted)
+}
+
+fn solve(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
     if d < 2 || a.len() != d * d {
         return Ok(Leading { values: a, vectors: vec![1.0; d] });
     }
