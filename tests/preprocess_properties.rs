@@ -86,6 +86,16 @@ fn filters() -> impl Strategy<Value = ResizeFilter> {
     ])
 }
 
+/// The first row kept lies on a sample, the second needs a sample before it.
+#[test]
+fn a_crop_may_begin_on_a_sample() {
+    let p = Picture::of(29, 7, |x, y, c| ((x * 31 + y * 67 + c * 11) % 256) as i32);
+    let resize = Step::Resize { filter: ResizeFilter::PillowBicubic, to: exact(40, 33) };
+    let resized = Picture { width: 40, height: 33, rgb: run(&[resize], &p) };
+    let crop = Step::CenterCrop { height: 2, width: 26 };
+    assert_eq!(run(&[resize, crop], &p), run(&[crop], &resized));
+}
+
 proptest! {
     #[test]
     fn gaussian_is_the_convolution(p in picture()) {

@@ -68,13 +68,12 @@ impl Axis {
 
     /// Fills `used` and makes `start` count in it.
     fn compact(&mut self) {
+        // A position on a sample has its zero weights dropped, so the next one may start before it.
         for &start in &self.start {
-            for sample in start..start + self.taps as u32 {
-                if self.used.last().is_none_or(|&last| last < sample) {
-                    self.used.push(sample);
-                }
-            }
+            self.used.extend(start..start + self.taps as u32);
         }
+        self.used.sort_unstable();
+        self.used.dedup();
         let used = &self.used;
         for start in &mut self.start {
             *start = used.partition_point(|&u| u < *start) as u32;
