@@ -5,26 +5,13 @@
 //! ```
 //!
 //! Without arguments it renders its own pictures into a temporary folder. The network has random
-//! weights here; give `NetworkFeaturizer::new` a checkpoint instead for features worth keeping.
+//! weights here; `"imagenet"`, `"bundled"` or a checkpoint's path give features worth keeping.
 
-use burn::tensor::Device;
 use fruitcore::{
     Result,
-    featurize::{
-        NetworkFeaturizer,
-        network::{NetworkKind, NetworkSpec},
-        weights::RandomWeights,
-    },
-    host::{
-        demo::Fruits,
-        driver::{Control, Stages},
-        run::{Run, RunOptions, open_output},
-        source::{self, SourceOptions},
-    },
+    host::{demo::Fruits, driver::Control, setup::Setup},
     pca::Keep,
-    preprocess::Preset,
 };
-use std::sync::Arc;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -39,19 +26,10 @@ fn main() -> Result<()> {
     };
     let output = arguments.next().unwrap_or_else(|| own("features"));
 
-    let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(96, 96).graph()?;
-    let device = Device::default();
-    let network = NetworkFeaturizer::new(&graph, &RandomWeights::new(&graph, 7), &device)?;
-    let recipe = Preset::KerasTf.recipe(96)?;
-    let mut options = RunOptions::default();
+    let setup = Setup::builder().weights("random:7").width(0.35).recipe("keras-tf").input(96, 96).build()?;
+    let mut options = setup.options()?;
     options.keep = Some(Keep::Variance(0.95));
-    // What determines the features: a second start with other values is refused.
-    options.config.insert("network".into(), "mobilenet-v2 0.35, random weights 7".into());
-    options.config.insert("recipe".into(), recipe.to_json());
-
-    let source = Arc::from(source::open(&input, &SourceOptions::default())?);
-    let stages = Stages::pictures(Default::default(), recipe, Arc::new(network), device);
-    let run = Run::new(source, stages, open_output(&output)?).options(options);
+    let run = setup.run(&input, &output)?.options(options);
     println!("{}", run.start(&Control::default())?);
     println!("in {output}");
     let _ = std::fs::remove_dir_all(scratch);

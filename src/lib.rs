@@ -66,7 +66,7 @@
 //! | `arrow2` | record batches to and from `arrow2` |
 //! | `train` | module `host::train`: training and fine-tuning |
 //! | `report` | t-SNE maps and the HTML report |
-//! | `bundled` | `model::Model::bundled`: the fruit model in the box, `no_std` |
+//! | `bundled` | `pipeline::Pipeline::bundled`: the fruit model in the box, `no_std` |
 //! | `cli` | the command line tool |
 #![no_std]
 #![warn(missing_docs, unreachable_pub)]

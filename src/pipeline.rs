@@ -3,7 +3,8 @@
 //! The file is a `.safetensors`: its tensors are the network's weights under their own names and the
 //! projection's and the heads' parts; its metadata holds recipe, network, classes, heads and versions
 //! as JSON, and a checksum of the whole file. [`Pipeline::from_bytes`] runs it from a byte slice without any file
-//! system, so what was fitted in the cloud runs unchanged on a board.
+//! system, so what was fitted in the cloud runs unchanged on a board. It runs a [model](crate::model)
+//! that training wrote as well: a pipeline that has heads, but no projection.
 
 mod file;
 mod heads;
@@ -16,6 +17,7 @@ use crate::{
     Error, ErrorKind, Featurizer, Frame, Preprocessor, Result, Stage,
     classify::{Head, Prediction, Reads},
     featurize::{NetworkFeaturizer, network::NetworkSpec, weights::WeightSource},
+    model::ModelFile,
     pca::{Projection, Rows},
     preprocess::{Recipe, RecipePreprocessor},
 };
@@ -99,7 +101,8 @@ pub struct Pipeline {
     preprocessor: RecipePreprocessor,
     network: NetworkSpec,
     featurizer: NetworkFeaturizer,
-    projection: Projection,
+    /// What training wrote has none.
+    projection: Option<Projection>,
     classes: Vec<String>,
     heads: Vec<Head>,
     /// The head in use.
@@ -120,12 +123,40 @@ impl Pipeline {
         PipelineBuilder::new(recipe, network, projection)
     }
 
-    /// Loads an artifact that holds its network's weights; the bytes are not needed afterwards.
+    /// Loads an artifact that holds its network's weights, or a model that training wrote; the bytes
+    /// are not needed afterwards.
     ///
     /// # Errors
-    /// As [`PipelineFile::from_bytes`] and [`PipelineFile::load`].
+    /// As [`PipelineFile::from_bytes`] and [`PipelineFile::load`], or [`ModelFile::from_bytes`] and
+    /// [`ModelFile::load`].
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
+        if ModelFile::is_model(bytes) {
+            return ModelFile::from_bytes(bytes)?.load(device);
+        }
         PipelineFile::from_bytes(bytes)?.load(device)
+    }
+
+    /// The model in the box: head `fruit`, the first, knows 131 kinds of fruit and vegetables on white,
+    /// head `shop` 81 kinds of groceries as they lie in shops.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use fruitcore::{Frame, PixelFormat, pipeline::Pipeline};
+    /// let mut pipeline = Pipeline::bundled(&Device::default())?;
+    /// let pixels = [200; 100 * 100 * 3];
+    /// let frame = Frame::new(PixelFormat::Rgb, 100, 100, &pixels)?;
+    /// pipeline.select_head("shop")?;
+    /// let answer = pipeline.classify(&frame)?;
+    /// println!("{} ({:.0} %)", answer.best(), 100.0 * answer.probability());
+    /// assert_eq!(pipeline.features(&frame)?.len(), 1280);
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `device` refuses.
+    #[cfg(feature = "bundled")]
+    pub fn bundled(device: &Device) -> Result<Self> {
+        Self::from_bytes(crate::model::BUNDLED, device)
     }
 
     /// Preprocesses one frame and runs the network.
@@ -161,19 +192,19 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`features`](Self::features); [`ErrorKind::NonFinite`] if the network answers with NaN or
-    /// infinity.
+    /// infinity; [`ErrorKind::NotFound`] for a model, which has no projection.
     pub fn transform(&mut self, frame: &Frame<'_>) -> Result<Vec<f32>> {
+        self.reduction()?;
         let features = self.features(frame)?;
-        let mut components = vec![0.0; self.projection.kept()];
-        self.projection.transform_into(Rows::new(&features, features.len())?, &mut components)?;
-        Ok(components)
+        self.components_of(&features)
     }
 
     /// One frame to its class, by the selected head (the first unless
     /// [`select_head`](Self::select_head) was called).
     ///
     /// # Errors
-    /// As [`transform`](Self::transform); [`ErrorKind::NotFound`] if the artifact has no head.
+    /// As [`features`](Self::features); [`ErrorKind::NonFinite`] if the network answers with NaN or
+    /// infinity; [`ErrorKind::NotFound`] if the artifact has no head.
     pub fn classify(&mut self, frame: &Frame<'_>) -> Result<Prediction<'_>> {
         self.selected()?;
         let features = self.features(frame)?;
@@ -187,7 +218,7 @@ impl Pipeline {
     pub fn classify_batch(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Prediction<'_>>> {
         self.selected()?;
         let features = self.features_of(frames)?;
-        let rows = features.chunks_exact(self.projection.columns());
+        let rows = features.chunks_exact(self.featurizer.feature_len());
         rows.map(|row| self.classify_features(row)).collect()
     }
 
@@ -201,12 +232,7 @@ impl Pipeline {
         let head = self.selected()?;
         match head.reads() {
             Reads::Features => head.predict(features, self.top),
-            Reads::Components => {
-                let mut components = vec![0.0; self.projection.kept()];
-                self.projection
-                    .transform_into(Rows::new(features, features.len().max(1))?, &mut components)?;
-                head.predict(&components, self.top)
-            }
+            Reads::Components => head.predict(&self.components_of(features)?, self.top),
         }
     }
 
@@ -233,30 +259,51 @@ impl Pipeline {
         self.heads.get(self.head).ok_or_else(|| fail(ErrorKind::NotFound, heads::NONE))
     }
 
+    fn reduction(&self) -> Result<&Projection> {
+        let m = "a trained model has no projection, so it gives features and classes, but no components; fit one with a run";
+        self.projection.as_ref().ok_or_else(|| fail(ErrorKind::NotFound, m))
+    }
+
+    fn components_of(&self, features: &[f32]) -> Result<Vec<f32>> {
+        let projection = self.reduction()?;
+        let mut components = vec![0.0; projection.kept()];
+        projection.transform_into(Rows::new(features, features.len().max(1))?, &mut components)?;
+        Ok(components)
+    }
+
     /// The network, without its weights.
     pub fn network(&self) -> &NetworkSpec {
         &self.network
     }
 
-    /// Features to components.
-    pub fn projection(&self) -> &Projection {
-        &self.projection
+    /// Features to components; a model that training wrote has none.
+    pub fn projection(&self) -> Option<&Projection> {
+        self.projection.as_ref()
     }
 
-    /// The labels the run met, sorted.
+    /// The labels the run met, sorted; none for a model, whose heads have theirs.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
 
-    fn assemble(file: &PipelineFile<'_>, weights: &dyn WeightSource, device: &Device) -> Result<Self> {
-        let graph = file.network().graph()?;
+    pub(crate) fn with_heads(self, heads: Vec<Head>) -> Self {
+        Self { heads, ..self }
+    }
+
+    /// Preprocessing and network, with nothing behind them yet.
+    pub(crate) fn assemble(
+        recipe: &Recipe,
+        network: NetworkSpec,
+        weights: &dyn WeightSource,
+        device: &Device,
+    ) -> Result<Self> {
         Ok(Self {
-            preprocessor: RecipePreprocessor::new(file.recipe().clone()),
-            network: *file.network(),
-            featurizer: NetworkFeaturizer::new(&graph, weights, device)?,
-            projection: file.projection().clone(),
-            classes: file.classes().to_vec(),
-            heads: file.heads().to_vec(),
+            preprocessor: RecipePreprocessor::new(recipe.clone()),
+            network,
+            featurizer: NetworkFeaturizer::new(&network.graph()?, weights, device)?,
+            projection: None,
+            classes: Vec::new(),
+            heads: Vec::new(),
             head: 0,
             top: TOP,
         })

@@ -3,7 +3,8 @@
 
 use burn::tensor::Device;
 use fruitcore::host::decode::Decoder;
-use fruitcore::model::{BUNDLED, Model, ModelFile};
+use fruitcore::model::{BUNDLED, ModelFile};
+use fruitcore::pipeline::Pipeline;
 use std::path::Path;
 
 #[test]
@@ -25,7 +26,7 @@ fn it_knows_the_fruit_it_was_trained_on() {
         println!("{} is not there: only the model's form was tested", root.display());
         return;
     };
-    let mut model = Model::bundled(&Device::flex()).unwrap();
+    let mut model = Pipeline::bundled(&Device::flex()).unwrap();
     let mut decoder = Decoder::default();
     let (mut right, mut all) = (0, 0);
     for folder in folders.map(|f| f.unwrap().path()) {
@@ -33,7 +34,7 @@ fn it_knows_the_fruit_it_was_trained_on() {
         files.sort();
         let bytes = std::fs::read(&files[0]).unwrap();
         let frame = decoder.decode(&bytes).unwrap();
-        let answer = model.classify(&frame, "fruit", 1).unwrap();
+        let answer = model.classify(&frame).unwrap();
         right += usize::from(Some(answer.best()) == folder.file_name().and_then(|n| n.to_str()));
         all += 1;
     }

@@ -7,7 +7,8 @@ use fruitcore::featurize::weights::{Checkpoint, RandomWeights};
 use fruitcore::host::driver::Control;
 use fruitcore::host::run::{OutputStore, open_output};
 use fruitcore::host::train::{self, DataSpec, TrainOptions, TrainReport};
-use fruitcore::model::{Model, ModelFile};
+use fruitcore::model::ModelFile;
+use fruitcore::pipeline::Pipeline;
 use fruitcore::preprocess::Preset;
 use fruitcore::{Error, ErrorKind, Frame, PixelFormat};
 use std::path::Path;
@@ -115,11 +116,13 @@ fn a_stopped_training_goes_on_to_the_same_model() {
         let mut model = read.load(&Device::flex()).unwrap();
         assert_eq!(model.heads().iter().map(|h| h.name()).collect::<Vec<_>>(), ["turntable"]);
         assert_eq!(model.heads()[0].classes(), ["apple", "lime", "plum"]);
-        assert_eq!(model.classify(&frame, "shop", 1).unwrap_err().kind(), ErrorKind::NotFound);
-        answers.push(model.classify(&frame, "turntable", 3).unwrap().probability());
+        assert_eq!(model.select_head("shop").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(model.transform(&frame).unwrap_err().kind(), ErrorKind::NotFound);
+        answers.push(model.classify(&frame).unwrap().probability());
     }
     assert!((answers[0] - answers[1]).abs() < 0.1, "{answers:?}");
-    assert_eq!(Model::from_bytes(b"", &Device::flex()).err().unwrap().kind(), ErrorKind::Unsupported);
+    assert!(Pipeline::from_bytes(b"", &Device::flex()).is_err());
+    assert_eq!(ModelFile::from_bytes(b"").err().unwrap().kind(), ErrorKind::Unsupported);
 }
 
 #[test]

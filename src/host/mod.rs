@@ -13,6 +13,7 @@ pub mod report;
 pub mod rows;
 pub mod run;
 mod sample;
+pub mod setup;
 pub mod sink;
 pub mod source;
 pub mod summary;

@@ -157,7 +157,7 @@ impl<'a> PipelineFile<'a> {
             );
             return Err(fail(ErrorKind::NotFound, m));
         }
-        Pipeline::assemble(self, self, device)
+        self.load_with(self, device)
     }
 
     /// Makes it ready to run on a device with weights from elsewhere. They must be those of
@@ -166,7 +166,12 @@ impl<'a> PipelineFile<'a> {
     /// # Errors
     /// What the network refuses about the weights.
     pub fn load_with(&self, weights: &dyn WeightSource, device: &Device) -> Result<Pipeline> {
-        Pipeline::assemble(self, weights, device)
+        Pipeline::assemble(&self.recipe, self.network, weights, device).map(|pipeline| Pipeline {
+            projection: Some(self.projection.clone()),
+            classes: self.classes.clone(),
+            heads: self.heads.clone(),
+            ..pipeline
+        })
     }
 
     /// Starts writing this artifact anew, to add or replace a head or a note. Weights inside are

@@ -78,7 +78,7 @@ fn a_head_is_fitted_predicts_and_is_the_library_s_own() {
             assert_eq!(line["path"], path.as_str());
             let mut components = vec![0.0; 24];
             let rows = fruitcore::pca::Rows::new(row, row.len()).unwrap();
-            pipeline.projection().transform_into(rows, &mut components).unwrap();
+            pipeline.projection().unwrap().transform_into(rows, &mut components).unwrap();
             let input = if head.reads() == Reads::Features { row } else { &components };
             let expected = head.predict(input, 8).unwrap();
             assert_eq!(line["prediction"].as_str(), expected.label());

@@ -2,11 +2,12 @@
 
 use super::support::fruitcore;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "run",
     "merge",
     "transform",
+    "train",
     "fit-classifier",
     "predict",
     "evaluate",

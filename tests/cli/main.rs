@@ -6,6 +6,7 @@ mod cloud;
 mod demo;
 mod help;
 mod interrupt;
+mod model;
 mod real;
 mod run;
 #[path = "../source/server.rs"]

@@ -1,24 +1,22 @@
-//! A fitted pipeline's network over pictures: what `transform`, `predict` and `evaluate` share.
+//! A fitted pipeline's or a model's network over pictures: what `transform`, `predict` and `evaluate` share.
 
 use crate::{
-    args::{ModelArgs, SourceArgs, WorkArgs},
-    artifact::Fitted,
+    args::{ClassifyArgs, ModelArgs, SourceArgs, WorkArgs},
     failure::Failure,
-    progress, stages,
+    network, progress, stages,
     text::{self, count},
 };
 use core::time::Duration;
 use fruitcore::{
     Error, ErrorKind, Result, Stage,
-    classify::{Head, Reads},
     host::{
         driver::{Control, Driver, Reject, Wanted},
-        sink::{Content, Table},
+        setup::Fitted,
+        sink::Table,
         source::{self, Source},
     },
-    pca::{Projection, Rows},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 /// Takes a part's number, rows and rejects.
 pub(crate) type Take<'t> = dyn FnMut(u32, &Table, Vec<Reject>) -> Result<()> + Send + 't;
@@ -35,27 +33,28 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn new(
         from: &SourceArgs,
+        fitted: Fitted,
         model: &ModelArgs,
         work: &WorkArgs,
         quiet: bool,
     ) -> core::result::Result<Self, Failure> {
         let source: Arc<dyn Source> = Arc::from(source::open(&from.input, &from.options())?);
-        let fitted = Fitted::open(&model.model)?;
-        let setup = fitted.setup(model.weights.as_ref(), model.device)?;
+        let setup = fitted.setup(model.weights.as_ref(), network::device(model.device)?)?;
         let driver = Driver {
-            stages: stages::stages(&setup),
+            stages: setup.stages(),
             limits: stages::limits(work),
             part_size: 1,
             limit: from.limit,
             strict: work.strict,
             count_ahead: progress::count_ahead(&from.input, quiet),
         };
-        let (found, fit) = (driver.stages.featurizer.feature_len(), fitted.projection().columns());
-        if found != fit {
-            let m = format!("the pipeline was fitted on {fit} features, the network gives {found}");
-            return Err(Error::new(ErrorKind::Mismatch, Stage::Artifact, m).into());
-        }
         Ok(Self { fitted, source, driver, input: from.input.clone(), quiet })
+    }
+
+    /// What `predict` and `evaluate` are asked for; the model in the box, unless another is named.
+    pub(crate) fn classifier(args: &ClassifyArgs, quiet: bool) -> core::result::Result<Self, Failure> {
+        let fitted = Fitted::open(args.model.as_deref().unwrap_or(Path::new("bundled")))?;
+        Self::new(&args.source, fitted, &args.on, &args.work, quiet)
     }
 
     /// Hands the features of all pictures to `take`, `part` pictures at a time, in order. Rejects are
@@ -92,30 +91,6 @@ impl Job {
         let m = format!("none of {} could be used", text::counted(counts.images, "picture", "pictures"));
         Err(Error::new(ErrorKind::Insufficient, Stage::Run, m).at(&self.input))
     }
-}
-
-/// The same rows as components.
-pub(crate) fn project(projection: &Projection, features: &Table) -> Result<Table> {
-    let mut values = vec![0.0; features.len() * projection.kept()];
-    if !features.is_empty() {
-        projection.transform_into(Rows::new(features.values(), features.columns())?, &mut values)?;
-    }
-    features.with_values(Content::Components, projection.kept(), values)
-}
-
-/// Every class's probability for rows of features, `[rows, classes]`.
-pub(crate) fn probabilities(head: &Head, projection: &Projection, features: &Table) -> Result<Vec<f32>> {
-    let mut out = vec![0.0; features.len() * head.classes().len()];
-    if features.is_empty() {
-        return Ok(out);
-    }
-    if head.reads() == Reads::Features {
-        head.probabilities_of(Rows::new(features.values(), features.columns())?, &mut out)?;
-    } else {
-        let components = project(projection, features)?;
-        head.probabilities_of(Rows::new(components.values(), components.columns())?, &mut out)?;
-    }
-    Ok(out)
 }
 
 /// What went through; printed by `--json`.

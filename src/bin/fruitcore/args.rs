@@ -7,9 +7,9 @@ mod output;
 mod source;
 mod train;
 
-pub(crate) use classify::{EvaluateArgs, FitArgs, ModelArgs, PredictArgs};
+pub(crate) use classify::{ClassifyArgs, EvaluateArgs, FitArgs, ModelArgs, PredictArgs};
 pub(crate) use explore::{ClusterArgs, Clusters, MapArgs, MethodName, NeighborsArgs, PageArgs};
-pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, WeightsArg};
+pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, PlaceArgs, ShapeArgs, WeightsArg};
 pub(crate) use output::{FormatArgs, ReportArgs};
 pub(crate) use source::SourceArgs;
 pub(crate) use train::TrainArgs;
@@ -50,9 +50,9 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Fit a classifier on a run's output and put it into its artifact
     FitClassifier(FitArgs),
-    /// Say what is on pictures, by an artifact's classifier
+    /// Say what is on pictures, by the model in the box, one of your own or an artifact's classifier
     Predict(PredictArgs),
-    /// Measure an artifact's classifier on labelled pictures, or on the output folder of a run
+    /// Measure a classifier on labelled pictures, or on the output folder of a run
     Evaluate(EvaluateArgs),
     /// Say what a file or an output folder holds
     Inspect(InspectArgs),
@@ -86,7 +86,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(6..=100_000))]
     pub(crate) per_kind: u32,
     /// Checkpoint for MobileNetV2 at width 1 (see `run --weights`) instead of the bundled model
-    #[arg(long, value_name = "WEIGHTS")]
+    #[arg(long, value_name = "WEIGHTS", value_parser = parse::<WeightsArg>)]
     pub(crate) weights: Option<WeightsArg>,
     /// Write no report.html at the end
     #[arg(long, help_heading = "Report")]
@@ -168,9 +168,9 @@ pub(crate) struct MergeArgs {
     /// Don't divide each feature by its standard deviation before the PCA
     #[arg(long)]
     pub(crate) no_scale: bool,
-    /// The shards' checkpoint file, to put its weights into pipeline.safetensors
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<PathBuf>,
+    /// The shards' checkpoint (see `run --weights`), to put its weights into pipeline.safetensors
+    #[arg(long, value_name = "WEIGHTS", value_parser = parse::<WeightsArg>)]
+    pub(crate) weights: Option<WeightsArg>,
     /// Remove what another run left in OUT and begin anew
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -182,8 +182,11 @@ pub(crate) struct MergeArgs {
 pub(crate) struct TransformArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+    /// The artifact: `pipeline.safetensors` of a run, or the run's output folder
+    #[arg(short, long, value_name = "FILE|OUT")]
+    pub(crate) model: PathBuf,
     #[command(flatten)]
-    pub(crate) model: ModelArgs,
+    pub(crate) on: ModelArgs,
     /// Folder or URL for component files; without it, CSV on standard output
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<String>,

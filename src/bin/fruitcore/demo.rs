@@ -3,21 +3,19 @@
 use crate::{
     apply::Job,
     args::{DemoArgs, DeviceArg, ModelArgs, SourceArgs, WeightsArg, WorkArgs},
-    artifact, evaluate,
+    evaluate,
     failure::Failure,
-    fit_classifier,
-    network::{Setup, WeightsId},
-    page, progress, stages, summary, text,
+    fit_classifier, network, page, progress, summary, text,
 };
 use core::time::Duration;
 use fruitcore::{
     Error, ErrorKind, Stage,
-    featurize::network::{NetworkKind, NetworkSpec},
     host::{
         demo::Fruits,
         driver::Control,
         heads::HeadOptions,
-        run::{Run, RunOptions, RunOutput, open_output},
+        run::{Run, RunOutput, open_output},
+        setup::{ARTIFACT, Fitted, Setup, WeightsId},
         source::{self, Source, SourceOptions},
     },
     pca::Keep,
@@ -53,21 +51,19 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
     }
 
     let setup = setup(args)?;
-    say(format!("{} on pictures of {SIDE}x{SIDE}, recipe {}", setup.spec, setup.recipe.name()));
-    if let WeightsId::Random(_) = setup.weights {
+    say(format!("{} on pictures of {SIDE}x{SIDE}, recipe {}", setup.network(), setup.recipe().name()));
+    if let WeightsId::Random(_) = setup.weights() {
         say("random weights: a baseline, not a trained network".to_owned());
     }
     let input = pictures.display().to_string();
     let source: Arc<dyn Source> = Arc::from(source::open(&input, &SourceOptions::default())?);
     let store = open_output(&out.display().to_string())?;
-    let mut options = RunOptions::default();
+    let mut options = setup.options()?;
     options.keep = Some(Keep::Count(50));
     options.part_size = Some(256);
     options.count_ahead = !quiet;
     options.overwrite = true;
-    options.config = setup.config()?;
-    options.artifact = Some(artifact::maker(setup.checkpoint.clone()));
-    let run = Run::new(source, stages::stages(&setup), Arc::clone(&store)).options(options);
+    let run = Run::new(source, setup.stages(), Arc::clone(&store)).options(options);
     let control = Control::default();
     let done = progress::watch(&control, quiet, || run.start(&control));
     let summary = done.map_err(|e| progress::explain(e, &control, false))?;
@@ -75,7 +71,7 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
     // A classifier over the components, into the artifact; then pictures neither has seen.
     let output = RunOutput::open(&out.display().to_string())?;
     let (fitted, head, fit) = fit_classifier::fit(&output, &HeadOptions::default())?;
-    store.put(artifact::FILE, &fitted.with_head(&head)?)?;
+    store.put(ARTIFACT, &fitted.with_head(&head)?)?;
     let check = hold_out(&out, &held_out)?;
     if args.report.json {
         text::print_json(
@@ -119,24 +115,16 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
 }
 
 fn setup(args: &DemoArgs) -> core::result::Result<Setup, Failure> {
-    let spec = NetworkSpec::new(NetworkKind::MobileNetV2).input(SIDE, SIDE);
-    match args.weights.as_ref().unwrap_or(&WeightsArg::Bundled) {
-        WeightsArg::Random(seed) => Setup::random(spec.width(0.35), Preset::Simple.recipe(SIDE)?, *seed),
-        weights => {
-            let args = crate::args::NetworkArgs {
-                network: None,
-                variant: None,
-                width: None,
-                // The bundled model knows its own.
-                input_size: (*weights != WeightsArg::Bundled).then_some(crate::args::InputSize([SIDE, SIDE])),
-                weights: Some(weights.clone()),
-                tap: None,
-                recipe: None,
-                device: crate::args::DeviceArg::Flex,
-            };
-            Setup::new(&args, false)
+    let builder = network::begin(false).device(network::device(DeviceArg::Flex)?);
+    let builder = match args.weights.clone() {
+        // The bundled model knows its own.
+        None | Some(WeightsArg::Bundled) => builder,
+        Some(WeightsArg::Random(seed)) => {
+            builder.weights(WeightsArg::Random(seed)).width(0.35).recipe(Preset::Simple).input(SIDE, SIDE)
         }
-    }
+        Some(weights) => builder.weights(weights).input(SIDE, SIDE),
+    };
+    Ok(builder.build()?)
 }
 
 /// How the held-out pictures fared.
@@ -151,8 +139,9 @@ struct Check {
 /// The artifact as anyone would use it: from its file, on a folder of pictures.
 fn hold_out(out: &Path, held_out: &Path) -> core::result::Result<Check, Failure> {
     let source = SourceArgs::folder(held_out);
-    let model = ModelArgs { model: out.to_owned(), weights: None, device: DeviceArg::Flex };
-    let job = Job::new(&source, &model, &WorkArgs { batch: None, workers: None, strict: true }, true)?;
+    let model = ModelArgs { weights: None, device: DeviceArg::Flex };
+    let work = WorkArgs { batch: None, workers: None, strict: true };
+    let job = Job::new(&source, Fitted::open(out)?, &model, &work, true)?;
     let (tally, _) = evaluate::over_pictures(&job, job.fitted.head(None)?)?;
     let found = tally.evaluation;
     let (pictures, right) = (found.rows(), found.right());

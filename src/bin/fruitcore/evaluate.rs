@@ -3,9 +3,7 @@
 use crate::{
     apply::{self, Job},
     args::EvaluateArgs,
-    artifact::Fitted,
     failure::Failure,
-    network::{NETWORK, RECIPE, WEIGHTS},
     text::{self, count, counted},
 };
 use fruitcore::{
@@ -13,9 +11,9 @@ use fruitcore::{
     classify::{Evaluation, Head},
     host::{
         run::RunOutput,
+        setup::{Fitted, key},
         sink::{Content, Table},
     },
-    pca::Projection,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
@@ -24,23 +22,31 @@ use std::{collections::BTreeMap, path::Path};
 const PART: usize = 512;
 
 pub(crate) fn evaluate(args: &EvaluateArgs) -> core::result::Result<(), Failure> {
-    let input = &args.source.input;
+    let (input, name) = (&args.by.source.input, args.by.head.as_deref());
     let (fitted, head, tally);
     let mut rejected = 0;
     if Path::new(input).join("manifest.json").is_file() {
-        fitted = Fitted::open(&args.model.model)?;
-        head = fitted.head(args.head.as_deref())?.clone();
+        // A run's output brings its own classifier.
+        fitted = Fitted::open(args.by.model.as_deref().unwrap_or(Path::new(input)))?;
+        head = fitted.head(name)?.clone();
         tally = over_output(input, &fitted, &head)?;
     } else {
-        let job = Job::new(&args.source, &args.model, &args.work, args.report.quiet)?;
-        head = job.fitted.head(args.head.as_deref())?.clone();
+        let job = Job::classifier(&args.by, args.report.quiet)?;
+        head = job.fitted.head(name)?.clone();
         let (found, counts) = over_pictures(&job, &head)?;
         rejected = counts.rejected;
         tally = found;
+        fitted = job.fitted;
     }
     if tally.evaluation.rows() == 0 {
+        let others: Vec<&str> = fitted.heads().iter().map(Head::name).filter(|n| *n != head.name()).collect();
+        let others = match others.as_slice() {
+            [] => "--head".to_owned(),
+            others => format!("--head (others are `{}`)", others.join("`, `")),
+        };
         let m = format!(
-            "no picture has a label the head knows ({} without a label, {} of other classes); check --label and --head",
+            "no picture has a label the head `{}` knows ({} without a label, {} of other classes); check --label and {others}",
+            head.name(),
             count(tally.unlabelled),
             count(tally.strangers)
         );
@@ -76,9 +82,9 @@ impl Tally {
     }
 
     /// Adds rows of features.
-    fn add(&mut self, head: &Head, projection: &Projection, features: &Table) -> Result<()> {
+    fn add(&mut self, fitted: &Fitted, head: &Head, features: &Table) -> Result<()> {
         let numbers: BTreeMap<&str, u32> = head.classes().iter().map(String::as_str).zip(0..).collect();
-        let all = apply::probabilities(head, projection, features)?;
+        let all = fitted.probabilities(head, features)?;
         for (label, p) in features.labels().iter().zip(all.chunks_exact(head.classes().len())) {
             let known = head.prediction(p, 1).label().is_some();
             match label.as_deref().map(|label| numbers.get(label)) {
@@ -97,8 +103,7 @@ impl Tally {
 /// Evaluates a head on the pictures of a job.
 pub(crate) fn over_pictures(job: &Job, head: &Head) -> core::result::Result<(Tally, apply::Counts), Failure> {
     let mut tally = Tally::new(head)?;
-    let projection = job.fitted.projection();
-    let counts = job.run(PART, &mut |_, features, _| tally.add(head, projection, features))?;
+    let counts = job.run(PART, &mut |_, features, _| tally.add(&job.fitted, head, features))?;
     job.any_usable(&counts)?;
     Ok((tally, counts))
 }
@@ -108,21 +113,21 @@ fn over_output(target: &str, fitted: &Fitted, head: &Head) -> core::result::Resu
     let output = RunOutput::open(target)?;
     let text = |value: &serde_json::Result<String>| value.as_deref().unwrap_or_default().to_owned();
     let ours = [
-        (NETWORK, text(&serde_json::to_string(fitted.spec()))),
-        (RECIPE, text(&serde_json::to_string(fitted.recipe()))),
-        (WEIGHTS, fitted.weights_id().to_owned()),
+        (key::NETWORK, text(&serde_json::to_string(fitted.network()))),
+        (key::RECIPE, text(&serde_json::to_string(fitted.recipe()))),
+        (key::WEIGHTS, fitted.weights_id().to_owned()),
     ];
-    for (key, value) in ours {
-        let theirs = output.manifest().config.get(key).map_or("", String::as_str);
+    for (name, value) in ours {
+        let theirs = output.manifest().config.get(name).map_or("", String::as_str);
         if theirs != value {
             let m = format!(
-                "the run's features were made with {key} {theirs}, the artifact's with {value}; evaluate on the pictures instead"
+                "the run's features were made with {name} {theirs}, the artifact's with {value}; evaluate on the pictures instead"
             );
             return Err(Error::new(ErrorKind::Mismatch, Stage::Run, m).at(target).into());
         }
     }
     let mut tally = Tally::new(head)?;
-    output.tables(Content::Features, &mut |features| tally.add(head, fitted.projection(), features))?;
+    output.tables(Content::Features, &mut |features| tally.add(fitted, head, features))?;
     Ok(tally)
 }
 

@@ -2,7 +2,6 @@
 
 use crate::{
     args::FitArgs,
-    artifact::{self, Fitted},
     failure::Failure,
     text::{self, counted},
 };
@@ -13,6 +12,7 @@ use fruitcore::{
     host::{
         heads::{self, Figures, HeadOptions, HeadReport, Threshold},
         run::RunOutput,
+        setup::{ARTIFACT, Fitted},
         sink::Content,
     },
 };
@@ -39,8 +39,8 @@ pub(crate) fn fit_classifier(args: &FitArgs) -> Result<(), Failure> {
             file.display().to_string()
         }
         None => {
-            output.store().put(artifact::FILE, &fitted.with_head(&head)?)?;
-            format!("{}/{}", output.store().describe(), artifact::FILE)
+            output.store().put(ARTIFACT, &fitted.with_head(&head)?)?;
+            format!("{}/{}", output.store().describe(), ARTIFACT)
         }
     };
     if args.report.json {
@@ -55,11 +55,11 @@ pub(crate) fn fit_classifier(args: &FitArgs) -> Result<(), Failure> {
 
 /// Fits a head over an output, for the artifact that lies there.
 pub(crate) fn fit(output: &RunOutput, options: &HeadOptions) -> Result<(Fitted, Head, HeadReport), Failure> {
-    let Some(bytes) = output.store().get(artifact::FILE)? else {
+    let Some(bytes) = output.store().get(ARTIFACT)? else {
         let m = "there is no pipeline.safetensors to put a head into; start the run again";
         return Err(Error::new(ErrorKind::NotFound, Stage::Artifact, m).at(output.store().describe()).into());
     };
-    let place = || format!("{}/{}", output.store().describe(), artifact::FILE);
+    let place = || format!("{}/{}", output.store().describe(), ARTIFACT);
     let fitted = Fitted::from_bytes(bytes.to_vec()).map_err(|e| e.at(place()))?;
     let content = match options.reads {
         Reads::Features => Content::Features,

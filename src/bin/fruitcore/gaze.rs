@@ -1,6 +1,6 @@
 //! Where the fitted network looks, for the report.
 
-use crate::{args::DeviceArg, artifact::Fitted, failure::Failure};
+use crate::{args::DeviceArg, failure::Failure, network};
 use burn::tensor::{Tensor, TensorData};
 use fruitcore::{
     Error, ErrorKind, Featurizer, Preprocessor, Result, Stage,
@@ -9,6 +9,7 @@ use fruitcore::{
         decode::Decoder,
         report::{GazeFn, Gazed, occlusion},
         rows::RowFiles,
+        setup::Fitted,
     },
     pca::Rows,
     preprocess::RecipePreprocessor,
@@ -18,13 +19,13 @@ use std::{collections::BTreeMap, sync::Arc};
 /// Scores a picture by how far its components lie towards its class, seen from the middle of all;
 /// without a label, towards where the picture itself lies.
 pub(crate) fn of(fitted: &Fitted, files: &RowFiles) -> core::result::Result<Arc<GazeFn>, Failure> {
-    let setup = fitted.setup(None, DeviceArg::default())?;
-    let projection = fitted.projection().clone();
+    let setup = fitted.setup(None, network::device(DeviceArg::default())?)?;
+    let projection = fitted.projection()?.clone();
     let towards = classes(files, projection.kept())?;
     Ok(Arc::new(move |bytes, label| {
         let mut decoder = Decoder::default();
         let frame = decoder.decode(bytes)?;
-        let mut preprocessor = RecipePreprocessor::new(setup.recipe.clone());
+        let mut preprocessor = RecipePreprocessor::new(setup.recipe().clone());
         let [c, h, w] = preprocessor.output_shape();
         let mut picture = vec![0.0; c * h * w];
         preprocessor.preprocess_into(&frame, &mut picture)?;
@@ -32,8 +33,8 @@ pub(crate) fn of(fitted: &Fitted, files: &RowFiles) -> core::result::Result<Arc<
         let (rgb, width, height) = (shown.data().to_vec(), shown.width(), shown.height());
         let components = |pictures: &[f32], n: usize| -> Result<Vec<f32>> {
             let batch =
-                Tensor::<4>::from_data(TensorData::new(pictures.to_vec(), [n, c, h, w]), &setup.device);
-            let features = setup.featurizer.featurize(batch)?.into_data();
+                Tensor::<4>::from_data(TensorData::new(pictures.to_vec(), [n, c, h, w]), setup.device());
+            let features = setup.featurizer().featurize(batch)?.into_data();
             let features = features.as_slice::<f32>().map_err(|e| {
                 Error::new(ErrorKind::Unsupported, Stage::Featurize, format!("features are no f32: {e:?}"))
             })?;

@@ -2,9 +2,8 @@
 
 use crate::{
     args::InspectArgs,
-    artifact::Fitted,
     failure::Failure,
-    network, summary,
+    summary,
     text::{self, count, counted, print, print_json},
 };
 use fruitcore::{
@@ -13,6 +12,7 @@ use fruitcore::{
     featurize::weights::{Checkpoint, Inspection},
     host::{
         run::{LocalStore, Manifest, OutputStore},
+        setup::Fitted,
         sink::{Content, Format, Table},
         summary::Summary,
     },
@@ -126,8 +126,16 @@ fn classes(all: &BTreeMap<String, u64>) -> String {
 }
 
 fn file(path: &Path, as_json: bool) -> Result<(), Failure> {
-    let bytes = network::read(path, Stage::Config)?;
     let shown = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| {
+        let kind = match e.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Io,
+        };
+        let m = format!("can't be read: {e}; check the path and its permissions");
+        Error::new(kind, Stage::Config, m).at(&*shown).because(e)
+    })?;
     if bytes.starts_with(b"PAR1") {
         return table(Format::Parquet, bytes, &shown, as_json);
     }
@@ -143,7 +151,7 @@ fn file(path: &Path, as_json: bool) -> Result<(), Failure> {
     if bytes.starts_with(b"{") && shown.ends_with(".json") {
         return json_file(&bytes, &shown, as_json);
     }
-    if Fitted::is_artifact(&bytes) {
+    if Fitted::is_fitted(&bytes) {
         return artifact(&Fitted::from_bytes(bytes).map_err(|e| e.at(&*shown))?, as_json);
     }
     match Checkpoint::from_bytes(bytes) {
@@ -209,21 +217,15 @@ fn moments(state: &CovariancePca, as_json: bool) -> Result<(), Failure> {
 }
 
 fn artifact(fitted: &Fitted, as_json: bool) -> Result<(), Failure> {
-    let p = fitted.projection();
-    let ratio = p.explained_variance_ratio();
-    let total: f64 = ratio.iter().sum();
+    let projection = fitted.projection().ok();
+    let features = fitted.network().feature_len()?;
     if as_json {
-        return print_json(&json!({
-            "what": "pipeline",
-            "network": fitted.spec(),
+        let mut all = json!({
+            "what": if fitted.is_model() { "model" } else { "pipeline" },
+            "network": fitted.network(),
             "recipe": fitted.recipe(),
-            "weights": fitted.weights(),
-            "features": p.columns(),
-            "components": p.kept(),
-            "scaled": p.scale().is_some(),
-            "rows": p.count(),
-            "explained_variance_ratio": ratio,
-            "classes": fitted.classes(),
+            "weights": weights(fitted),
+            "features": features,
             "heads": fitted.heads().iter().map(|h| json!({
                 "name": h.name(),
                 "kind": h.model().kind(),
@@ -235,24 +237,49 @@ fn artifact(fitted: &Fitted, as_json: bool) -> Result<(), Failure> {
                 "bytes": h.bytes(),
                 "notes": h.notes(),
             })).collect::<Vec<_>>(),
-        }));
+        });
+        if let (Some(p), Some(all)) = (projection, all.as_object_mut()) {
+            all.insert("components".to_owned(), json!(p.kept()));
+            all.insert("scaled".to_owned(), json!(p.scale().is_some()));
+            all.insert("rows".to_owned(), json!(p.count()));
+            all.insert("explained_variance_ratio".to_owned(), json!(p.explained_variance_ratio()));
+            all.insert("classes".to_owned(), json!(fitted.classes()));
+        }
+        return print_json(&all);
     }
     let recipe = fitted.recipe();
-    let rows = [
-        ("network", fitted.spec().to_string()),
-        ("weights", fitted.weights()),
+    let mut rows = vec![
+        ("network", fitted.network().to_string()),
+        ("weights", weights(fitted)),
         ("recipe", format!("{} ({} steps)", recipe.name(), recipe.steps().len())),
-        ("fitted on", counted(p.count(), "picture", "pictures")),
-        (
-            "features",
-            format!("{}{}", p.columns(), if p.scale().is_some() { ", scaled to unit variance" } else { "" }),
-        ),
-        ("components", format!("{}, explaining {:.2} % of the variance", p.kept(), 100.0 * total)),
-        ("classes", count(fitted.classes().len() as u64)),
     ];
-    let heads = fitted.heads().iter().map(|h| ("head", head(h)));
-    let rows: Vec<_> = rows.into_iter().chain(heads).map(|(k, v)| vec![format!("  {k}"), v]).collect();
-    print(&format!("a fitted pipeline\n{}", text::table(&rows)))
+    match projection {
+        Some(p) => {
+            let total: f64 = p.explained_variance_ratio().iter().sum();
+            let scaled = if p.scale().is_some() { ", scaled to unit variance" } else { "" };
+            rows.extend([
+                ("fitted on", counted(p.count(), "picture", "pictures")),
+                ("features", format!("{features}{scaled}")),
+                ("components", format!("{}, explaining {:.2} % of the variance", p.kept(), 100.0 * total)),
+                ("classes", count(fitted.classes().len() as u64)),
+            ]);
+        }
+        None => rows.push(("features", count(features as u64))),
+    }
+    rows.extend(fitted.heads().iter().map(|h| ("head", head(h))));
+    let rows: Vec<_> = rows.into_iter().map(|(k, v)| vec![format!("  {k}"), v]).collect();
+    let what = if fitted.is_model() { "a trained model" } else { "a fitted pipeline" };
+    print(&format!("{what}\n{}", text::table(&rows)))
+}
+
+/// Which weights, and whether they are inside.
+fn weights(fitted: &Fitted) -> String {
+    let id = fitted.weights_id();
+    match (fitted.has_weights(), id.starts_with("random:")) {
+        (true, _) => format!("{id} (inside)"),
+        (false, true) => id.to_owned(),
+        (false, false) => format!("{id} (not inside)"),
+    }
 }
 
 /// A head in one line.
@@ -263,13 +290,13 @@ fn head(head: &Head) -> String {
         p => format!(", unknown below {:.1} %", 100.0 * p),
     };
     let notes: Vec<String> = head.notes().iter().map(|(k, v)| format!("{k}: {v}")).collect();
+    let notes = if notes.is_empty() { String::new() } else { format!("; {}", notes.join("; ")) };
     format!(
-        "{}: {} over {reads}, {}, {}{unknown}; {}",
+        "{}: {} over {reads}, {}, {}{unknown}{notes}",
         head.name(),
         head.model().kind(),
         counted(head.classes().len() as u64, "class", "classes"),
-        text::bytes(head.bytes() as u64),
-        notes.join("; ")
+        text::bytes(head.bytes() as u64)
     )
 }
 

@@ -3,7 +3,6 @@
 // The program has std; the lints are for the core.
 mod apply;
 mod args;
-mod artifact;
 mod cluster;
 mod completions;
 mod demo;

@@ -1,9 +1,10 @@
 //! `fruitcore merge`.
 
-use crate::{args::MergeArgs, artifact, failure::Failure, progress, summary, text};
+use crate::{args::MergeArgs, failure::Failure, progress, summary, text};
 use fruitcore::host::{
     driver::Control,
     run::{MergeOptions, merge as merge_shards, open_output},
+    setup::artifact,
 };
 
 pub(crate) fn merge(args: &MergeArgs) -> Result<(), Failure> {
@@ -15,7 +16,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<(), Failure> {
         _ => None,
     };
     options.overwrite = args.overwrite;
-    options.artifact = Some(artifact::maker(args.weights.clone()));
+    options.artifact = Some(artifact(args.weights.clone()));
     let control = Control::default();
     let done = progress::watch(&control, args.report.quiet, || {
         merge_shards(&args.shards, &args.output, &options, &control)

@@ -1,12 +1,13 @@
 //! `fruitcore neighbors`: what looks most like a picture.
 
-use crate::{apply, args::NeighborsArgs, artifact::Fitted, failure::Failure, stages, text};
+use crate::{args::NeighborsArgs, failure::Failure, network, text};
 use fruitcore::{
     Error, ErrorKind, Stage,
     host::{
         driver::{Control, Driver, Limits, Wanted},
         neighbors::nearest,
         rows::RowFiles,
+        setup::Fitted,
         sink::Content,
         source::{self, Source, SourceOptions},
     },
@@ -17,10 +18,10 @@ use std::sync::Arc;
 pub(crate) fn neighbors(args: &NeighborsArgs) -> Result<(), Failure> {
     let fitted = Fitted::open(&args.target)?;
     let files = RowFiles::open(&args.target.display().to_string(), Content::Components)?;
-    let setup = fitted.setup(args.weights.as_ref(), args.device)?;
+    let setup = fitted.setup(args.weights.as_ref(), network::device(args.device)?)?;
     let source: Arc<dyn Source> = Arc::from(source::open(&args.picture, &SourceOptions::default())?);
     let driver = Driver {
-        stages: stages::stages(&setup),
+        stages: setup.stages(),
         limits: Limits::default(),
         part_size: 16,
         limit: Some(1),
@@ -30,7 +31,7 @@ pub(crate) fn neighbors(args: &NeighborsArgs) -> Result<(), Failure> {
     let mut query = Vec::new();
     driver.run(source, &Control::default(), &|_| Wanted::Compute, &mut |part| {
         if let Some(output) = part.output {
-            query.extend_from_slice(apply::project(fitted.projection(), &output.table)?.values());
+            query.extend_from_slice(fitted.components(&output.table)?.values());
         }
         Ok(())
     })?;
@@ -41,7 +42,7 @@ pub(crate) fn neighbors(args: &NeighborsArgs) -> Result<(), Failure> {
     let table = files.table()?;
     let k = (args.top as usize).min(table.len());
     let rows = Rows::new(table.values(), table.columns())?;
-    let found = nearest(rows, Rows::new(&query, fitted.projection().kept())?, k)?;
+    let found = nearest(rows, Rows::new(&query, fitted.projection()?.kept())?, k)?;
     let list = found.indices().iter().zip(found.distances()).take(k).map(|(i, d)| {
         let i = *i as usize;
         (table.paths().get(i).cloned().unwrap_or_default(), table.labels().get(i).cloned().flatten(), *d)

@@ -1,13 +1,13 @@
 //! `fruitcore report`: the page about an output.
 
-use crate::{args::PageArgs, artifact::Fitted, failure::Failure, map::bar, text};
+use crate::{args::PageArgs, failure::Failure, map::bar, text};
 use fruitcore::host::{
     map::MapOptions,
     report::{self, ReportInfo, ReportOptions, Step},
     rows::RowFiles,
+    setup::Fitted,
     sink::Content,
 };
-use std::path::Path;
 
 /// Rows that t-SNE is fitted on at the end of a run; the others are placed beside their nearest.
 const QUICK_MAP: usize = 2_000;
@@ -33,8 +33,7 @@ pub(crate) fn write(target: &str, mut options: ReportOptions, quiet: bool) -> Re
     let files = RowFiles::open(target, Content::Components)?;
     if options.gazes > 0 && files.is_run() {
         // Without the artifact, or without its weights, the page has no saliency maps.
-        options.gaze =
-            Fitted::open(Path::new(target)).ok().and_then(|fitted| crate::gaze::of(&fitted, &files).ok());
+        options.gaze = Fitted::open(target).ok().and_then(|fitted| crate::gaze::of(&fitted, &files).ok());
     }
     let bar = bar(quiet);
     let info = report::write(&files, &options, &mut |step| match step {

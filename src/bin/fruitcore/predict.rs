@@ -1,23 +1,18 @@
 //! `fruitcore predict`: what is on pictures.
 
-use crate::{
-    apply::{self, Job},
-    args::PredictArgs,
-    failure::Failure,
-    text,
-};
+use crate::{apply::Job, args::PredictArgs, failure::Failure, text};
 use fruitcore::{Error, ErrorKind, Result, Stage, classify::Prediction, host::sink::Table};
 
 /// Pictures whose predictions are printed at once.
 const PART: usize = 128;
 
 pub(crate) fn predict(args: &PredictArgs) -> core::result::Result<(), Failure> {
-    let job = Job::new(&args.source, &args.model, &args.work, args.quiet)?;
-    let head = job.fitted.head(args.head.as_deref())?;
+    let job = Job::classifier(&args.by, args.quiet)?;
+    let head = job.fitted.head(args.by.head.as_deref())?;
     let top = usize::from(args.top).min(head.classes().len());
     let (mut out, mut unknown) = (Printer::new(args, top)?, 0);
     let counts = job.run(PART, &mut |_, features: &Table, _| {
-        let all = apply::probabilities(head, job.fitted.projection(), features)?;
+        let all = job.fitted.probabilities(head, features)?;
         for (path, p) in features.paths().iter().zip(all.chunks_exact(head.classes().len())) {
             let prediction = head.prediction(p, top);
             unknown += u64::from(prediction.label().is_none());

@@ -1,15 +1,10 @@
 //! `fruitcore run`.
 
-use crate::{
-    args::RunArgs,
-    artifact,
-    failure::Failure,
-    network::{Setup, WeightsId},
-    page, progress, stages, summary, text,
-};
+use crate::{args::RunArgs, failure::Failure, network, page, progress, stages, summary, text};
 use fruitcore::host::{
     driver::Control,
-    run::{Run, RunOptions, Shard, open_output},
+    run::{Run, Shard, open_output},
+    setup::WeightsId,
     source::{self, Source},
 };
 use std::sync::Arc;
@@ -18,10 +13,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let quiet = args.report.quiet;
     let source_options = args.source.options();
     let source: Arc<dyn Source> = Arc::from(source::open(&args.source.input, &source_options)?);
-    let setup = Setup::new(&args.network, quiet)?;
+    let setup = network::setup(&args.network, quiet)?;
     let output = open_output(&args.output)?;
 
-    let mut options = RunOptions::default();
+    let mut options = setup.options()?;
     options.part_size = args.part_size.map(|n| n as usize);
     options.limits = stages::limits(&args.work);
     options.limit = args.source.limit;
@@ -32,22 +27,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     options.keep = Some(args.components);
     options.scale = !args.no_scale;
     options.format = args.format.format();
-    options.config = setup.config()?;
     options.config.insert("label".to_owned(), args.source.label.to_string());
-    let inside = setup.checkpoint.clone().filter(|_| !args.no_weights);
-    options.artifact = Some(artifact::maker(inside));
+    options.artifact = Some(setup.artifact(!args.no_weights));
 
-    let mut stages = stages::stages(&setup);
+    let mut stages = setup.stages();
     if let Some(folder) = &args.save_preprocessed {
-        stages.watcher = Some(stages::saver(&setup.recipe, folder, &args.source.input)?);
+        stages.watcher = Some(stages::saver(setup.recipe(), folder, &args.source.input)?);
     }
     if !quiet {
-        let [_, h, w] = setup.recipe.output_shape();
-        let weights = match &setup.weights {
+        let [_, h, w] = setup.recipe().output_shape();
+        let weights = match setup.weights() {
             WeightsId::Random(_) => "; random weights: a baseline, not a trained network",
-            WeightsId::Sha256(_) => "",
+            _ => "",
         };
-        eprintln!("{} on pictures of {h}x{w}, recipe {}{weights}", setup.spec, setup.recipe.name());
+        eprintln!("{} on pictures of {h}x{w}, recipe {}{weights}", setup.network(), setup.recipe().name());
     }
     let shard = options.shard;
     let run = Run::new(source, stages, Arc::clone(&output)).options(options);

@@ -1,11 +1,10 @@
-//! The library's stages, put together for a [`Setup`].
+//! What options say about the library's stages.
 
-use crate::{args::WorkArgs, failure::Failure, network::Setup};
+use crate::{args::WorkArgs, failure::Failure};
 use fruitcore::{
     Error, ErrorKind, Stage,
     host::{
-        decode::{DecodeOptions, Decoder},
-        driver::{Decode, Limits, Stages, WatcherFn},
+        driver::{Limits, WatcherFn},
         sink::picture::PictureFormat,
     },
     preprocess::{Recipe, RecipePreprocessor},
@@ -15,17 +14,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// Decoder, preprocessor and network of a setup.
-pub(crate) fn stages(setup: &Setup) -> Stages {
-    let recipe = setup.recipe.clone();
-    Stages::new(
-        Arc::new(|| Ok(Box::new(Decoder::new(DecodeOptions::default())) as Box<dyn Decode + Send>)),
-        Arc::new(move || Ok(Box::new(RecipePreprocessor::new(recipe.clone())))),
-        setup.featurizer.clone(),
-        setup.device.clone(),
-    )
-}
 
 /// The bounds on memory and threads that were asked for.
 pub(crate) fn limits(work: &WorkArgs) -> Limits {

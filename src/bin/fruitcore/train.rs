@@ -1,23 +1,30 @@
 //! `fruitcore train`.
 
-use crate::{args::TrainArgs, failure::Failure, network, progress, text};
+use crate::{
+    args::{TrainArgs, WeightsArg},
+    failure::Failure,
+    network, progress, text,
+};
 use fruitcore::{
-    featurize::{network::NetworkSpec, weights::WeightSource},
+    featurize::weights::WeightSource,
     host::{
         driver::Control,
         run::open_output,
+        setup::Resolved,
         train::{self, DataSpec, HeadReport, TrainOptions},
     },
+    preprocess::Preset,
 };
 
+/// Side of the input unless the weights or an option say otherwise, in pixels.
+const SIDE: usize = 96;
+
 pub(crate) fn train(args: &TrainArgs) -> core::result::Result<(), Failure> {
-    let options = options(args)?;
     let data = data(args)?;
-    let checkpoint = args.from.as_deref().map(network::checkpoint).transpose()?;
-    if let Some((checkpoint, _)) = &checkpoint {
-        checkpoint.check(&options.network)?;
-    }
-    let from = checkpoint.as_ref().map(|(c, _)| c as &dyn WeightSource);
+    let start = start(args)?;
+    let options = options(args, &start)?;
+    let weights = start.weights()?;
+    let from = args.from.as_ref().map(|_| &*weights as &dyn WeightSource);
     let store = open_output(&args.output)?;
     if args.overwrite {
         store.remove("state.safetensors")?;
@@ -61,14 +68,22 @@ fn figures(h: &HeadReport) -> String {
     format!("{} {}, top-5 {}{pasted}", h.name, percent(h.accuracy), percent(h.top5))
 }
 
-fn options(args: &TrainArgs) -> Result<TrainOptions, Failure> {
-    let mut spec = NetworkSpec::new(args.network).variant(args.variant);
-    spec.input = args.input.0;
-    if let Some(width) = args.width {
-        spec = spec.width(width);
-    }
-    let recipe = network::recipe(&args.recipe, Some(args.input))?;
-    let mut o = TrainOptions::new(spec, recipe, network::device(args.device)?);
+/// The network that is trained, with the weights it starts from.
+fn start(args: &TrainArgs) -> Result<Resolved, Failure> {
+    let weights = args.from.clone().unwrap_or(WeightsArg::Random(args.seed));
+    let builder = network::shape(network::begin(args.report.quiet), &args.shape).weights(weights);
+    let builder = network::place(builder, &args.place)?;
+    // Pictures are cropped and turned here; the croppings that publishers used would come on top.
+    let builder = match args.shape.input_size {
+        Some(_) => builder.fallback_recipe(Preset::Simple),
+        None => builder.fallback_recipe(Preset::Simple.recipe(SIDE)?),
+    };
+    Ok(builder.resolve()?)
+}
+
+fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> {
+    let device = network::device(args.place.device)?;
+    let mut o = TrainOptions::new(*start.network(), start.recipe().clone(), device);
     o.epochs = args.epochs;
     o.batch = usize::from(args.batch);
     o.seed = args.seed;

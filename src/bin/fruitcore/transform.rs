@@ -1,16 +1,12 @@
 //! `fruitcore transform`: a fitted pipeline on other pictures.
 
-use crate::{
-    apply::{self, Job},
-    args::TransformArgs,
-    failure::Failure,
-    text,
-};
+use crate::{apply::Job, args::TransformArgs, failure::Failure, text};
 use fruitcore::{
     Error, ErrorKind, Result, Stage,
     host::{
         driver::Reject,
         run::{OutputStore, open_output},
+        setup::Fitted,
         sink::{CsvOptions, Format, Table},
     },
 };
@@ -26,18 +22,18 @@ pub(crate) fn transform(args: &TransformArgs) -> core::result::Result<(), Failur
             "without --output the components are on standard output; --json needs --output",
         ));
     }
-    let job = Job::new(&args.source, &args.model, &args.work, args.report.quiet)?;
+    let job = Job::new(&args.source, Fitted::open(&args.model)?, &args.on, &args.work, args.report.quiet)?;
     let mut sink = match &args.output {
         Some(out) => Sink::Store(Files::new(open_output(out)?, args.format.format())?),
         None => Sink::Stdout(Csv { options: args.format.csv() }),
     };
-    let projection = job.fitted.projection();
+    let kept = job.fitted.projection()?.kept();
     let mut counts = job.run(PART, &mut |index, features, rejects| {
-        sink.take(index, &apply::project(projection, features)?, rejects)
+        sink.take(index, &job.fitted.components(features)?, rejects)
     })?;
     sink.finish()?;
     job.any_usable(&counts)?;
-    counts.components = Some(projection.kept());
+    counts.components = Some(kept);
     counts.elapsed = begun.elapsed().as_secs_f64();
     if args.report.json {
         text::print_json(&counts)?;

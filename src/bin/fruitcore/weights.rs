@@ -3,7 +3,7 @@
 use crate::{
     args::WeightsCommand,
     failure::Failure,
-    inspect, network,
+    inspect,
     text::{self, bytes, print, print_json},
 };
 use core::ops::ControlFlow;
@@ -50,7 +50,7 @@ pub(crate) fn obtain(entry: &'static Entry, quiet: bool) -> Result<PathBuf, Fail
     Ok(done?)
 }
 
-fn download_bar(total: Option<u64>) -> ProgressBar {
+pub(crate) fn download_bar(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(total) => {
             (ProgressBar::new(total), "{wide_bar} {bytes}/{total_bytes} · {bytes_per_sec} · {eta} left")
@@ -61,22 +61,6 @@ fn download_bar(total: Option<u64>) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-/// The cached file with this SHA-256, whatever digest its publisher states.
-pub(crate) fn cached_by_digest(sha256: &str) -> Result<Option<PathBuf>, Failure> {
-    let cache = Cache::user()?;
-    if let Some(entry) = registry::by_digest(sha256) {
-        let path = cache.path(entry);
-        return Ok(path.exists().then_some(path));
-    }
-    for entry in registry::list() {
-        let path = cache.path(entry);
-        if path.exists() && network::checkpoint(&path).is_ok_and(|(_, digest)| digest == sha256) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 fn list(as_json: bool) -> Result<(), Failure> {

@@ -37,3 +37,13 @@ pub trait WeightSource {
     /// [`Corrupt`](crate::ErrorKind::Corrupt) if the bytes end early.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>>;
 }
+
+impl<T: WeightSource + ?Sized> WeightSource for &T {
+    fn names(&self) -> Vec<String> {
+        (**self).names()
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
+        (**self).tensor(name, shape)
+    }
+}

@@ -8,18 +8,34 @@ use fruitcore::{
 };
 use std::path::PathBuf;
 
-/// A fitted pipeline, ready to run.
+/// Where a fitted pipeline or a model computes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
 pub(crate) struct ModelArgs {
-    /// The artifact: `pipeline.safetensors` of a run, or the run's output folder
-    #[arg(short, long, value_name = "FILE|OUT")]
-    pub(crate) model: PathBuf,
     /// The checkpoint the artifact was fitted with, if the artifact says to pass it
-    #[arg(long, value_name = "WEIGHTS")]
+    #[arg(long, value_name = "WEIGHTS", value_parser = super::parse::<WeightsArg>)]
     pub(crate) weights: Option<WeightsArg>,
     /// Where the network computes
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: DeviceArg,
+}
+
+/// Pictures and who is to classify them.
+#[derive(Debug, Args)]
+pub(crate) struct ClassifyArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// What classifies: a run's output folder or its pipeline.safetensors, a model that `train` wrote,
+    /// or `bundled` for the fruit model in the box [default: bundled; for the output of a run its own]
+    #[arg(short, long, value_name = "FILE|OUT|bundled", help_heading = None)]
+    pub(crate) model: Option<PathBuf>,
+    /// Which of its heads [default: the first; of the bundled model `fruit`, the other is `shop`]
+    #[arg(long, value_name = "NAME", help_heading = None)]
+    pub(crate) head: Option<String>,
+    #[command(flatten)]
+    pub(crate) on: ModelArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
 }
 
 #[derive(Debug, Args)]
@@ -74,12 +90,7 @@ pub(crate) struct FitArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    /// Which of the artifact's heads [default: the first]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) head: Option<String>,
+    pub(crate) by: ClassifyArgs,
     /// Classes to list for each picture
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) top: u16,
@@ -89,8 +100,6 @@ pub(crate) struct PredictArgs {
     /// CSV on standard output; `prediction` is empty for unknown
     #[arg(long)]
     pub(crate) csv: bool,
-    #[command(flatten)]
-    pub(crate) work: WorkArgs,
     /// No progress line, no summary, no names of rejected pictures
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -99,20 +108,13 @@ pub(crate) struct PredictArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    /// Which of the artifact's heads [default: the first]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) head: Option<String>,
+    pub(crate) by: ClassifyArgs,
     /// Also tell how often the right class is among so many
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) top: u16,
     /// Write the confusion matrix to this CSV file: a row for each class, a column for each answer
     #[arg(long, value_name = "FILE")]
     pub(crate) confusion: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) work: WorkArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

@@ -5,11 +5,14 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use fruitcore::featurize::network::{NetworkKind, Tap, Variant};
-use std::{path::PathBuf, str::FromStr};
+use std::str::FromStr;
 
+pub(crate) use fruitcore::host::setup::WeightsFrom as WeightsArg;
+
+/// Which network; `run`, `train` and `profile` share it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
-pub(crate) struct NetworkArgs {
+pub(crate) struct ShapeArgs {
     /// The network whose last layers give the features
     /// [default: what the checkpoint is of, else mobilenet-v2]
     #[arg(long, value_parser = named(NetworkKind::ALL, NetworkKind::name))]
@@ -22,24 +25,40 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "X")]
     pub(crate) width: Option<f64>,
     /// Input size in pixels: one side, or HEIGHTxWIDTH with a recipe of that size
-    /// [default: the recipe's, else 224]
-    #[arg(long, value_name = "N|HxW")]
+    /// [default: the recipe's, else 224; for training 96]
+    #[arg(long, visible_alias = "input", value_name = "N|HxW")]
     pub(crate) input_size: Option<InputSize>,
-    /// A checkpoint file (.safetensors, .pth, .h5, .weights.h5); a name from `weights list`;
-    /// `imagenet` for the network's usual one, fetched on first use; `bundled` for the fruit model in
-    /// the box; `random` or `random:SEED` [default: bundled, unless another network is asked for]
-    #[arg(long, value_name = "FILE|NAME|imagenet|bundled|random")]
-    pub(crate) weights: Option<WeightsArg>,
-    /// The layer features are taken from [default: fc2 for vgg16, else pooled]
-    #[arg(long, value_parser = named(Tap::ALL, Tap::name))]
-    pub(crate) tap: Option<Tap>,
+}
+
+/// What comes before a network, and where it computes; `run` and `train` share it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct PlaceArgs {
     /// Preprocessing: a preset's name or a recipe as a JSON file
-    /// [default: what the weights were trained with]
+    /// [default: what the weights were trained with; for training `simple`]
     #[arg(long, value_name = "PRESET|FILE")]
     pub(crate) recipe: Option<String>,
     /// Where the network computes
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: DeviceArg,
+}
+
+/// A network with weights.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkArgs {
+    /// A checkpoint file (.safetensors, .pth, .h5, .weights.h5); a name from `weights list`;
+    /// `imagenet` for the network's usual one, fetched on first use; `bundled` for the fruit model in
+    /// the box; `random` or `random:SEED` [default: bundled, unless another network is asked for]
+    #[arg(long, value_name = "FILE|NAME|imagenet|bundled|random", value_parser = super::parse::<WeightsArg>)]
+    pub(crate) weights: Option<WeightsArg>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    /// The layer features are taken from [default: fc2 for vgg16, else pooled]
+    #[arg(long, value_parser = named(Tap::ALL, Tap::name))]
+    pub(crate) tap: Option<Tap>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 /// Where the network computes.
@@ -72,56 +91,8 @@ impl FromStr for InputSize {
     }
 }
 
-/// Where weights come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WeightsArg {
-    /// The fruit model in the box.
-    Bundled,
-    /// The usual ImageNet checkpoint of network and variant.
-    Imagenet,
-    /// Generated from a seed: a baseline, and a way to try everything without a download.
-    Random(u64),
-    /// A name of the registry.
-    Named(String),
-    /// A file.
-    File(PathBuf),
-}
-
-impl FromStr for WeightsArg {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        if s == "bundled" {
-            return Ok(Self::Bundled);
-        }
-        if s == "imagenet" {
-            return Ok(Self::Imagenet);
-        }
-        if let Some(seed) = s.strip_prefix("random") {
-            let seed = match seed.strip_prefix(':') {
-                _ if seed.is_empty() => Some(0),
-                Some(seed) => seed.parse().ok(),
-                None => None,
-            };
-            if let Some(seed) = seed {
-                return Ok(Self::Random(seed));
-            }
-            if s.starts_with("random:") {
-                return Err("the seed of random:SEED is a whole number".to_owned());
-            }
-        }
-        // A name has no folder and no ending that a checkpoint file has.
-        let is_file = s.contains(['/', '\\'])
-            || [".safetensors", ".pth", ".pt", ".h5", ".hdf5", ".keras", ".bin"]
-                .iter()
-                .any(|e| s.ends_with(e))
-            || std::path::Path::new(s).is_file();
-        Ok(if is_file { Self::File(PathBuf::from(s)) } else { Self::Named(s.to_owned()) })
-    }
-}
-
 /// A parser that knows all names, for help, errors and completions.
-fn named<T>(all: &'static [T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+pub(super) fn named<T>(all: &'static [T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
 where
     T: Copy + FromStr<Err = fruitcore::Error> + Send + Sync + 'static,
 {

@@ -1,11 +1,9 @@
 //! Training.
 
-use super::network::{DeviceArg, InputSize};
+use super::network::{PlaceArgs, ShapeArgs, WeightsArg};
 use super::output::ReportArgs;
 use clap::Args;
-use fruitcore::featurize::network::{NetworkKind, Variant};
 use fruitcore::host::train::DataSpec;
-use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
@@ -31,30 +29,17 @@ pub(crate) struct TrainArgs {
     /// 0 draws pictures as they come, 1 draws all classes equally often
     #[arg(long, value_name = "X", default_value_t = 0.5, help_heading = "Data")]
     pub(crate) balance: f64,
-    /// The network
-    #[arg(long, value_name = "NAME", default_value = "mobilenet-v2", value_parser = super::parse::<NetworkKind>, help_heading = "Network")]
-    pub(crate) network: NetworkKind,
-    /// Strides, padding and preprocessing of this framework
-    #[arg(long, value_name = "NAME", default_value = "torchvision", value_parser = super::parse::<Variant>, help_heading = "Network")]
-    pub(crate) variant: Variant,
-    /// Width multiplier of mobilenet-v2
-    #[arg(long, value_name = "X", help_heading = "Network")]
-    pub(crate) width: Option<f64>,
-    /// Input size in pixels: one side, or HEIGHTxWIDTH with a recipe of that size
-    #[arg(long, value_name = "N|HxW", default_value = "96", help_heading = "Network")]
-    pub(crate) input: InputSize,
-    /// Preprocessing: a preset's name or a recipe as a JSON file
-    #[arg(long, value_name = "PRESET|FILE", default_value = "simple", help_heading = "Network")]
-    pub(crate) recipe: String,
-    /// A checkpoint of this network to start from [default: random weights]
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
-    pub(crate) from: Option<PathBuf>,
+    /// What to start from: a checkpoint of this network, as `run --weights` takes it (a model that
+    /// `train` wrote, `bundled`, `imagenet`, …) [default: random weights]
+    #[arg(long, value_name = "FILE|NAME|imagenet|bundled", value_parser = super::parse::<WeightsArg>, help_heading = "Network")]
+    pub(crate) from: Option<WeightsArg>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     /// Keep the weights of the first N layers
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Network")]
     pub(crate) freeze: usize,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t, help_heading = "Network")]
-    pub(crate) device: DeviceArg,
     /// Passes over the data
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Learning")]
     pub(crate) epochs: u32,

@@ -1,0 +1,280 @@
+//! Weights by the words people use for them, and by what they are.
+
+use super::read;
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    featurize::{
+        network::{NetworkKind, NetworkSpec, Variant},
+        weights::{Checkpoint, RandomWeights, WeightSource, registry},
+    },
+    host::weights::{Cache, Entry, Progress},
+    model::ModelFile,
+    preprocess::{Preset, Recipe},
+};
+use alloc::{
+    borrow::{Cow, ToOwned},
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::{fmt, ops::ControlFlow, str::FromStr};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Told which published checkpoint is being fetched, and how far it is.
+pub(super) type OnFetch<'a> = Box<dyn FnMut(&'static Entry, Progress) -> ControlFlow<()> + Send + 'a>;
+
+/// Where weights come from.
+///
+/// ```
+/// use fruitcore::host::setup::WeightsFrom;
+/// assert_eq!("imagenet".parse(), Ok(WeightsFrom::Imagenet));
+/// assert_eq!("random:3".parse(), Ok(WeightsFrom::Random(3)));
+/// assert_eq!("resnet50-v2".parse(), Ok(WeightsFrom::Published("resnet50-v2".into())));
+/// assert_eq!("models/resnet50.pth".parse(), Ok(WeightsFrom::File("models/resnet50.pth".into())));
+/// assert!("random:x".parse::<WeightsFrom>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WeightsFrom {
+    /// `bundled`: the fruit model in the box, which brings its preprocessing.
+    Bundled,
+    /// `imagenet`: the usual published checkpoint of network and variant, fetched on first use.
+    Imagenet,
+    /// `random` or `random:SEED`: generated, a baseline and a way to try everything without a download.
+    Random(u64),
+    /// A name of the [registry](crate::featurize::weights::registry), fetched on first use.
+    Published(String),
+    /// A checkpoint file.
+    File(PathBuf),
+}
+
+impl FromStr for WeightsFrom {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "bundled" => return Ok(Self::Bundled),
+            "imagenet" => return Ok(Self::Imagenet),
+            "random" => return Ok(Self::Random(0)),
+            _ => {}
+        }
+        if let Some(seed) = s.strip_prefix("random:") {
+            let m = format!("the seed of random:SEED is a whole number, not `{seed}`");
+            return seed.parse().map(Self::Random).map_err(|_| config(m));
+        }
+        // A name has no folder and no ending that a checkpoint file has.
+        let is_file = s.contains(['/', '\\'])
+            || [".safetensors", ".pth", ".pt", ".h5", ".hdf5", ".keras", ".bin"]
+                .iter()
+                .any(|e| s.ends_with(e))
+            || Path::new(s).is_file();
+        Ok(if is_file { Self::File(s.into()) } else { Self::Published(s.to_owned()) })
+    }
+}
+
+/// What can't be read as anything else is taken for a published name, and fails as one.
+impl From<&str> for WeightsFrom {
+    fn from(s: &str) -> Self {
+        s.parse().unwrap_or_else(|_| Self::Published(s.to_owned()))
+    }
+}
+
+impl From<PathBuf> for WeightsFrom {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl From<&Path> for WeightsFrom {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_owned())
+    }
+}
+
+/// As people write it.
+impl fmt::Display for WeightsFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundled => f.write_str("bundled"),
+            Self::Imagenet => f.write_str("imagenet"),
+            Self::Random(seed) => write!(f, "random:{seed}"),
+            Self::Published(name) => f.write_str(name),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Weights by what they are, wherever they lie: `random:SEED` or `sha256:DIGEST`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WeightsId {
+    /// Generated from this seed.
+    Random(u64),
+    /// The SHA-256 of their file, hexadecimal.
+    Sha256(String),
+}
+
+impl fmt::Display for WeightsId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random(seed) => write!(f, "random:{seed}"),
+            Self::Sha256(digest) => write!(f, "sha256:{digest}"),
+        }
+    }
+}
+
+impl FromStr for WeightsId {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        let found = match s.split_once(':') {
+            Some(("random", seed)) => seed.parse().ok().map(Self::Random),
+            Some(("sha256", digest)) => Some(Self::Sha256(digest.to_owned())),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let m = format!("`{s}` names no weights; it should be random:SEED or sha256:DIGEST");
+            Error::new(ErrorKind::Unsupported, Stage::Weights, m)
+        })
+    }
+}
+
+/// Weights before it is known for which network.
+pub(super) enum Given {
+    Random(u64),
+    Checkpoint(Box<Opened>),
+}
+
+/// A checkpoint in memory.
+pub(super) struct Opened {
+    pub(super) checkpoint: Checkpoint<'static>,
+    /// Of its file.
+    pub(super) sha256: String,
+    pub(super) from: WeightsFrom,
+    /// A model that training wrote has one.
+    recipe: Option<Recipe>,
+}
+
+/// What weights say about themselves.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) network: Option<NetworkKind>,
+    pub(super) variant: Option<Variant>,
+    pub(super) width: Option<f64>,
+    pub(super) preset: Option<Preset>,
+    /// Only a model that training wrote says all of it.
+    pub(super) recipe: Option<Recipe>,
+}
+
+impl Given {
+    /// `kind` and `variant` are what `imagenet` stands for.
+    pub(super) fn open(
+        from: &WeightsFrom,
+        kind: NetworkKind,
+        variant: Variant,
+        cache: Option<&Cache>,
+        on_fetch: &mut Option<OnFetch<'_>>,
+    ) -> Result<Self> {
+        let entry = match from {
+            WeightsFrom::Random(seed) => return Ok(Self::Random(*seed)),
+            WeightsFrom::File(_) | WeightsFrom::Bundled => {
+                return Opened::open(from.clone()).map(Box::new).map(Self::Checkpoint);
+            }
+            WeightsFrom::Published(name) => registry::find(name)?,
+            WeightsFrom::Imagenet => registry::imagenet(kind, variant)?,
+        };
+        let cache = cache.cloned().map_or_else(Cache::user, Ok)?;
+        let path = cache.fetch(entry, &mut |progress| match on_fetch {
+            Some(tell) => tell(entry, progress),
+            None => ControlFlow::Continue(()),
+        })?;
+        Opened::open(path.into()).map(Box::new).map(Self::Checkpoint)
+    }
+
+    pub(super) fn id(&self) -> WeightsId {
+        match self {
+            Self::Random(seed) => WeightsId::Random(*seed),
+            Self::Checkpoint(opened) => WeightsId::Sha256(opened.sha256.clone()),
+        }
+    }
+
+    /// Values for a network's parameters; an error if these are another network's.
+    pub(super) fn source(&self, network: &NetworkSpec) -> Result<Box<dyn WeightSource + Send + Sync + '_>> {
+        match self {
+            Self::Random(seed) => Ok(Box::new(RandomWeights::new(&network.graph()?, *seed))),
+            Self::Checkpoint(opened) => {
+                opened.checkpoint.check(network).map_err(|e| e.at(opened.from.to_string()))?;
+                Ok(Box::new(&opened.checkpoint))
+            }
+        }
+    }
+
+    pub(super) fn describe(&self) -> Found {
+        let Self::Checkpoint(opened) = self else { return Found::default() };
+        let found = opened.checkpoint.inspect();
+        let published = registry::by_digest(&opened.sha256).map(|entry| entry.preset);
+        let own = opened.recipe.as_ref().map(Recipe::name);
+        Found {
+            network: found.network,
+            variant: found.variant,
+            width: found.width,
+            preset: published.or(own).and_then(|name| name.parse().ok()),
+            recipe: opened.recipe.clone(),
+        }
+    }
+}
+
+impl Opened {
+    /// Reads a file, or the model in the box, whole.
+    pub(super) fn open(from: WeightsFrom) -> Result<Self> {
+        let bytes = match &from {
+            WeightsFrom::File(path) => Cow::Owned(read(path, Stage::Weights)?),
+            _ => Cow::Borrowed(bundled()?),
+        };
+        let shown = from.to_string();
+        let is_model = ModelFile::is_model(&bytes);
+        let model = is_model.then(|| ModelFile::from_bytes(&bytes)).transpose();
+        let recipe = model.map_err(|e| e.at(&*shown))?.map(|model| model.recipe().clone());
+        let sha256 = digest(&bytes);
+        let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| e.at(&*shown))?.labelled(shown);
+        Ok(Self { checkpoint, sha256, from, recipe })
+    }
+}
+
+/// The cached file with this SHA-256, whatever digest its publisher states.
+pub(super) fn cached(sha256: &str) -> Result<Option<PathBuf>> {
+    let cache = Cache::user()?;
+    if let Some(entry) = registry::by_digest(sha256) {
+        let path = cache.path(entry);
+        return Ok(path.exists().then_some(path));
+    }
+    let paths = registry::list().iter().map(|entry| cache.path(entry));
+    let same = |path: &PathBuf| read(path, Stage::Weights).is_ok_and(|bytes| digest(&bytes) == sha256);
+    Ok(paths.filter(|path| path.exists()).find(same))
+}
+
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(feature = "bundled")]
+pub(super) fn bundled() -> Result<&'static [u8]> {
+    Ok(crate::model::BUNDLED)
+}
+
+#[cfg(not(feature = "bundled"))]
+pub(super) fn bundled() -> Result<&'static [u8]> {
+    let m = "this build has no model in the box (feature `bundled`); name a checkpoint";
+    Err(Error::new(ErrorKind::Unsupported, Stage::Weights, m))
+}
+
+pub(super) fn config(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, Stage::Config, message)
+}
+
+/// The names of all that a list can be.
+pub(super) fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> String {
+    all.iter().map(|v| name(*v)).collect::<Vec<_>>().join(", ")
+}
