@@ -2,7 +2,7 @@
 
 use super::support::fruitcore;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "run",
     "merge",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 15] = [
     "fit-classifier",
     "predict",
     "evaluate",
+    "profile",
     "inspect",
     "cluster",
     "map",

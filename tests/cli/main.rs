@@ -7,6 +7,7 @@ mod demo;
 mod help;
 mod interrupt;
 mod model;
+mod profile;
 mod real;
 mod run;
 #[path = "../source/server.rs"]

@@ -17,6 +17,7 @@ mod neighbors;
 mod network;
 mod page;
 mod predict;
+mod profile;
 mod progress;
 mod run;
 mod stages;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::FitClassifier(args) => fit_classifier::fit_classifier(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Profile(args) => profile::profile(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Cluster(args) => cluster::cluster(&args),
         Command::Map(args) => map::map(&args),

@@ -1,7 +1,7 @@
 //! The kernels of each instruction set, behind function pointers.
 
 use super::simd::Isa;
-use super::{depthwise, gemm, pool, simd, winograd};
+use super::{depthwise, gemm, peak, pool, simd, winograd};
 
 /// Everything that is compiled once per instruction set.
 pub(super) struct Kernels {
@@ -19,6 +19,9 @@ pub(super) struct Kernels {
     pub(super) max_pool: pool::RowFn,
     pub(super) winograd_input: winograd::InputFn,
     pub(super) winograd_output: winograd::OutputFn,
+    /// Multiply-adds on registers, in so many chains of 16 lanes.
+    pub(super) peak: peak::LoopFn,
+    pub(super) chains: usize,
 }
 
 /// The kernels of `isa`; `None` if the processor or the build lacks it.
@@ -42,9 +45,9 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
 /// A module with [`Kernels`] whose functions are compiled with `$feature`; `$token`, evaluated inside
 /// them, proves it.
 macro_rules! kernels {
-    ($module:ident, $isa:expr, [$($mr:literal)+], [$($nb:literal)+], $token:expr $(, $feature:literal)?) => {
+    ($module:ident, $isa:expr, [$($mr:literal)+], [$($nb:literal)+], $chains:literal, $token:expr $(, $feature:literal)?) => {
         mod $module {
-            use super::{Isa, Kernels, depthwise, gemm, pool, simd, winograd};
+            use super::{Isa, Kernels, depthwise, gemm, peak, pool, simd, winograd};
 
             $(#[target_feature(enable = $feature)])?
             unsafe fn tile<const MR: usize, const NB: usize, const GROUP: usize>(t: &gemm::Tile) {
@@ -77,6 +80,11 @@ macro_rules! kernels {
                 // SAFETY: as for `tile`.
                 unsafe { winograd::output($token, t) }
             }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn peak(rounds: u64, factor: f32, summand: f32) -> f32 {
+                // SAFETY: as for `tile`.
+                unsafe { peak::chains::<_, $chains>($token, rounds, factor, summand) }
+            }
 
             const MR: usize = [$($mr),+].len();
             const NB: usize = [$($nb),+].len();
@@ -93,6 +101,8 @@ macro_rules! kernels {
                 max_pool,
                 winograd_input,
                 winograd_output,
+                peak,
+                chains: $chains,
             };
         }
     };
@@ -104,10 +114,11 @@ macro_rules! kernels {
     };
 }
 
-kernels!(plain, Isa::Plain, [1 2 3 4], [1], simd::Plain);
+// Chains: latency times units, as far as the registers go.
+kernels!(plain, Isa::Plain, [1 2 3 4], [1], 3, simd::Plain);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Isa::Avx2, [1 2 3 4 5 6], [1], simd::Avx2::new(), "avx2,fma");
+kernels!(avx2, Isa::Avx2, [1 2 3 4 5 6], [1], 5, simd::Avx2::new(), "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Isa::Avx512, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2], simd::Avx512::new(), "avx512f");
+kernels!(avx512, Isa::Avx512, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2], 12, simd::Avx512::new(), "avx512f");
 #[cfg(target_arch = "aarch64")]
-kernels!(neon, Isa::Neon, [1 2 3 4 5 6], [1], simd::Neon::new(), "neon");
+kernels!(neon, Isa::Neon, [1 2 3 4 5 6], [1], 6, simd::Neon::new(), "neon");

@@ -40,6 +40,8 @@ pub(super) struct Layer {
     pub(super) to: [usize; 3],
     /// Multiplications and additions of the direct algorithm, per picture.
     pub(super) operations: u64,
+    /// Floats of packed weights.
+    pub(super) weights: usize,
 }
 
 /// What a step does.

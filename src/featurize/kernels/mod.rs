@@ -46,6 +46,7 @@ mod inverted;
 mod isa;
 mod layer;
 mod pack;
+mod peak;
 mod plan;
 mod pool;
 mod profile;

@@ -159,12 +159,14 @@ impl Builder<'_> {
                 from: self.graph.input_shape(),
                 to: self.graph.input_shape(),
                 operations: 0,
+                weights: 0,
             });
         }
         for group in groups {
             let (first, last) = (&nodes[group.start], &nodes[group.end - 1]);
             let planar = first.input == Value::Input && matches!(&first.op, Op::Conv(c) if c.groups == 1);
             let (from, to) = (self.shape(first.input), self.shape(Value::Node(group.end - 1)));
+            let packed = self.packed.len();
             let Some((name, kind, operations)) = self.step(group.clone(), planar)? else { continue };
             let residual = match &last.op {
                 Op::Conv(c) => c.residual.map(place),
@@ -172,7 +174,8 @@ impl Builder<'_> {
             };
             let input = if planar { Place::Input } else { place(first.input) };
             let output = place(Value::Node(group.end - 1));
-            layers.push(Layer { name, kind, input, residual, output, from, to, operations });
+            let weights = self.packed.len() - packed;
+            layers.push(Layer { name, kind, input, residual, output, from, to, operations, weights });
         }
         let last = match nodes.len() {
             0 => Value::Input,

@@ -18,6 +18,8 @@ pub struct LayerProfile {
     pub to: [usize; 3],
     /// Floating-point operations of the direct algorithm, all pictures.
     pub operations: u64,
+    /// Bytes of its packed weights, read once a micro-batch, and of the values it reads and writes.
+    pub bytes: u64,
     /// Time in the clock's unit.
     pub time: f64,
 }
@@ -43,6 +45,7 @@ impl Plan {
                 from: layer.from,
                 to: layer.to,
                 operations: 0,
+                bytes: 0,
                 time: 0.0,
             })
             .collect();
@@ -50,7 +53,11 @@ impl Plan {
             let start = clock();
             step.layer(layer);
             all[i].time += clock() - start;
-            all[i].operations += layer.operations * step.pictures() as u64;
+            let (n, size) = (step.pictures(), |shape: [usize; 3]| shape.iter().product::<usize>());
+            let residual = layer.residual.map_or(0, |_| size(layer.to));
+            let floats = layer.weights + n * (size(layer.from) + size(layer.to) + residual);
+            all[i].operations += layer.operations * n as u64;
+            all[i].bytes += (floats * size_of::<f32>()) as u64;
         })?;
         Ok(all)
     }
