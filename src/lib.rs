@@ -20,7 +20,7 @@
 //! # From frames to components
 //!
 //! ```
-//! use burn::tensor::{Device, Tensor, TensorData};
+//! use fruitcore::burn::tensor::{Device, Tensor, TensorData};
 //! use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 //! use fruitcore::featurize::{NetworkFeaturizer, weights::RandomWeights};
 //! use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows};
@@ -96,6 +96,8 @@ pub mod scale;
 #[cfg(feature = "host")]
 pub mod host;
 
+/// The Burn whose devices and tensors this crate takes and gives.
+pub use burn;
 pub use error::{Error, ErrorKind, Result, Stage};
 pub use featurize::Featurizer;
 pub use frame::{Frame, PixelFormat};

@@ -50,6 +50,9 @@ fn the_bundled_model_predicts_and_is_evaluated() {
     assert_eq!(fruitcore(&["predict", &pictures, "--model", "bundled", "--quiet"]).code(0).out, fruit);
     assert_eq!(fruitcore(&["predict", &pictures, "--head", "fruit", "--quiet"]).code(0).out, fruit);
 
+    let inspected = fruitcore(&["inspect", "bundled", "--json"]).code(0).json();
+    assert_eq!((&inspected["heads"][0]["name"], &inspected["features"]), (&"fruit".into(), &1280.into()));
+
     let evaluate = ["evaluate", &pictures, "--model", "bundled", "--head", "shop"];
     let done = fruitcore(&[&evaluate[..], &["--confusion", &matrix]].concat()).code(0);
     for word in ["15 pictures of 3 classes (the head knows 81)", "accuracy", "top 5", "mean recall"] {
@@ -117,4 +120,21 @@ fn a_model_that_train_wrote_predicts_and_is_trained_further() {
     }
     let wrong = ["train", &set, "--output", &work.arg("wrong"), "--from", "bundled", "--width", "1"];
     fruitcore(&wrong).code(1).says(&["bundled", "features."]);
+}
+
+#[cfg(not(feature = "wgpu"))]
+#[test]
+fn a_device_that_was_not_built_in_names_the_feature() {
+    let work = Work::new(1, 2);
+    let (pictures, out) = (work.arg("pictures"), work.arg("out"));
+    for args in [
+        &["run", &pictures, "--output", &out][..],
+        &["predict", &pictures],
+        &["train", &pictures, "--output", &out],
+    ] {
+        fruitcore(&[args, &["--device", "wgpu"]].concat())
+            .code(2)
+            .says(&["--features cli,wgpu", "--device flex"]);
+    }
+    assert!(!work.path("out").exists());
 }

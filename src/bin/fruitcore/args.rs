@@ -204,8 +204,9 @@ pub(crate) struct TransformArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// An output folder, an artifact, a checkpoint, a features or components file, or a PCA state
-    #[arg(value_name = "FILE|OUT")]
+    /// An output folder, an artifact, a model, a checkpoint, a features or components file, or a PCA
+    /// state; `bundled` for the model in the box
+    #[arg(value_name = "FILE|OUT|bundled")]
     pub(crate) target: PathBuf,
     /// As JSON on standard output
     #[arg(long)]

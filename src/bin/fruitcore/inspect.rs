@@ -22,7 +22,11 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
-    if args.target.is_dir() { folder(&args.target, args.json) } else { file(&args.target, args.json) }
+    match &args.target {
+        target if target.as_os_str() == "bundled" => artifact(&Fitted::open(target)?, args.json),
+        target if target.is_dir() => folder(target, args.json),
+        target => file(target, args.json),
+    }
 }
 
 /// The tensors of a checkpoint, and what they are of.
@@ -128,12 +132,13 @@ fn classes(all: &BTreeMap<String, u64>) -> String {
 fn file(path: &Path, as_json: bool) -> Result<(), Failure> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| {
-        let kind = match e.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            _ => ErrorKind::Io,
+        let (kind, m) = match e.kind() {
+            std::io::ErrorKind::NotFound => (ErrorKind::NotFound, "there is no such file; check the path"),
+            std::io::ErrorKind::PermissionDenied => {
+                (ErrorKind::PermissionDenied, "may not be read; check its permissions")
+            }
+            _ => (ErrorKind::Io, "can't be read"),
         };
-        let m = format!("can't be read: {e}; check the path and its permissions");
         Error::new(kind, Stage::Config, m).at(&*shown).because(e)
     })?;
     if bytes.starts_with(b"PAR1") {

@@ -56,7 +56,10 @@ pub(crate) fn train(args: &TrainArgs) -> core::result::Result<(), Failure> {
         for note in report.notes.iter().chain(report.rejected.iter().take(10)) {
             eprintln!("note: {note}");
         }
-        eprintln!("{}/model.safetensors: use it with --weights; report.json has all figures", args.output);
+        eprintln!(
+            "{}/model.safetensors: evaluate and predict with it by --model, run with it by --weights; report.json has all figures",
+            args.output
+        );
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
         weights::WeightSource,
     },
     host::weights::{Cache, Entry, Progress},
-    preprocess::Recipe,
+    preprocess::{Preset, Recipe},
 };
 use alloc::{boxed::Box, format, sync::Arc};
 use burn::tensor::Device;
@@ -155,7 +155,13 @@ impl<'a> SetupBuilder<'a> {
         let preset = found.preset.map_or_else(|| spec.preset().parse(), Ok)?;
         let recipe = match (self.recipe, found.recipe, self.fallback) {
             (Some(asked), ..) => asked.recipe(self.input)?,
-            (None, Some(own), _) if self.input.is_none() => own,
+            (None, Some(own), _) if self.input.is_none_or(|[h, w]| own.output_shape() == [3, h, w]) => own,
+            (None, Some(own), _) if own.name().parse::<Preset>().is_err() => {
+                let [_, h, w] = own.output_shape();
+                return Err(config(format!(
+                    "the model's own recipe makes pictures of {h}x{w}; for another input size name a recipe, too"
+                )));
+            }
             (None, None, Some(fallback)) => fallback.recipe(self.input)?,
             _ => RecipeFrom::Preset(preset).recipe(self.input)?,
         };

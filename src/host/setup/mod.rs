@@ -31,6 +31,7 @@ pub use artifact::{ARTIFACT, artifact};
 pub use builder::{Resolved, SetupBuilder};
 pub use fitted::Fitted;
 pub use recipe::RecipeFrom;
+pub(crate) use weights::bundled;
 pub use weights::{WeightsFrom, WeightsId};
 
 use super::{

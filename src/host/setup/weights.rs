@@ -260,12 +260,12 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 }
 
 #[cfg(feature = "bundled")]
-pub(super) fn bundled() -> Result<&'static [u8]> {
+pub(crate) fn bundled() -> Result<&'static [u8]> {
     Ok(crate::model::BUNDLED)
 }
 
 #[cfg(not(feature = "bundled"))]
-pub(super) fn bundled() -> Result<&'static [u8]> {
+pub(crate) fn bundled() -> Result<&'static [u8]> {
     let m = "this build has no model in the box (feature `bundled`); name a checkpoint";
     Err(Error::new(ErrorKind::Unsupported, Stage::Weights, m))
 }

@@ -9,6 +9,7 @@ mod download;
 pub use crate::featurize::weights::registry::{Digest, Entry, by_digest, by_version, find, imagenet, list};
 pub use cache::{Cache, Progress, Proof, Verified};
 
+use super::setup::{WeightsFrom, bundled};
 use crate::featurize::network::NetworkSpec;
 use crate::featurize::weights::{Checkpoint, Inspection, RandomWeights, WeightSource};
 use crate::{Error, ErrorKind, Result, Stage};
@@ -68,30 +69,19 @@ pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint<'static>> {
     Ok(checkpoint.labelled(shown))
 }
 
-/// The weights `text` names, for `spec`: `imagenet` (the published ones of its network and variant,
-/// fetched on first use), `random` or `random:SEED`, a published name, or a file.
+/// The weights `text` names, as [`WeightsFrom`] reads it, for `spec`. Values of HDF5 files stay on disk
+/// until they are asked for; [`setup`](super::setup) settles network and preprocessing as well.
 ///
 /// # Errors
 /// As [`fetch`], [`open`] and [`Checkpoint::check`].
 pub fn resolve(text: &str, spec: &NetworkSpec, progress: OnProgress<'_>) -> Result<Weights> {
-    if let Some(seed) = text.strip_prefix("random") {
-        let seed = match seed.strip_prefix(':').map(str::parse) {
-            Some(Ok(seed)) => Some(seed),
-            None if seed.is_empty() => Some(0),
-            _ => None,
-        };
-        if let Some(seed) = seed {
-            return Ok(Box::new(RandomWeights::new(&spec.graph()?, seed)));
-        }
-    }
-    let path = if text == "imagenet" {
-        Cache::user()?.fetch(imagenet(spec.kind, spec.variant)?, progress)?
-    } else if let (false, Ok(entry)) = (Path::new(text).exists(), find(text)) {
-        Cache::user()?.fetch(entry, progress)?
-    } else {
-        PathBuf::from(text)
+    let checkpoint = match WeightsFrom::from(text) {
+        WeightsFrom::Random(seed) => return Ok(Box::new(RandomWeights::new(&spec.graph()?, seed))),
+        WeightsFrom::Bundled => Checkpoint::from_bytes(bundled()?)?.labelled("bundled"),
+        WeightsFrom::Imagenet => open(Cache::user()?.fetch(imagenet(spec.kind, spec.variant)?, progress)?)?,
+        WeightsFrom::Published(name) => open(Cache::user()?.fetch(find(&name)?, progress)?)?,
+        WeightsFrom::File(path) => open(path)?,
     };
-    let checkpoint = open(path)?;
     checkpoint.check(spec)?;
     Ok(Box::new(checkpoint))
 }

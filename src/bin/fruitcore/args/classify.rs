@@ -89,8 +89,6 @@ pub(crate) struct FitArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    #[command(flatten)]
-    pub(crate) by: ClassifyArgs,
     /// Classes to list for each picture
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) top: u16,
@@ -103,12 +101,12 @@ pub(crate) struct PredictArgs {
     /// No progress line, no summary, no names of rejected pictures
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) by: ClassifyArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
-    #[command(flatten)]
-    pub(crate) by: ClassifyArgs,
     /// Also tell how often the right class is among so many
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) top: u16,
@@ -117,6 +115,8 @@ pub(crate) struct EvaluateArgs {
     pub(crate) confusion: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) by: ClassifyArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

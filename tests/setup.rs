@@ -1,0 +1,158 @@
+//! `host::setup`: what is asked for and what the weights say, as one network.
+#![cfg(all(feature = "host", feature = "bundled", feature = "flex"))]
+
+use burn::tensor::{Device, Tensor, TensorData};
+use fruitcore::featurize::network::{NetworkKind, Tap, Variant};
+use fruitcore::featurize::weights::registry;
+use fruitcore::host::demo::Fruits;
+use fruitcore::host::driver::Control;
+use fruitcore::host::setup::{Fitted, RecipeFrom, Setup, SetupBuilder, WeightsFrom, artifact};
+use fruitcore::host::weights::Cache;
+use fruitcore::model::BUNDLED;
+use fruitcore::pca::Keep;
+use fruitcore::pipeline::Pipeline;
+use fruitcore::preprocess::Preset;
+use fruitcore::{ErrorKind, Featurizer, Frame, PixelFormat};
+
+fn small<'a>() -> SetupBuilder<'a> {
+    Setup::builder().weights("random:3").width(0.35).input(32, 32)
+}
+
+fn refusal(builder: SetupBuilder<'_>) -> (ErrorKind, String) {
+    let e = builder.build().err().expect("refused");
+    (e.kind(), e.to_string())
+}
+
+#[test]
+fn weights_decide_what_is_not_asked_for() {
+    let setup = Setup::builder().build().unwrap();
+    assert_eq!(setup.network().to_string(), "mobilenet-v2 0.35 (torchvision, pooled, 96x96)");
+    assert_eq!((setup.recipe().name(), setup.recipe().output_shape()), ("simple", [3, 96, 96]));
+    assert!(setup.weights().to_string().starts_with("sha256:"));
+
+    // The same bytes as a file; another size keeps the preprocessing's kind.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("model.safetensors");
+    std::fs::write(&file, BUNDLED).unwrap();
+    let resolved = Setup::builder().weights(&*file).input(64, 64).resolve().unwrap();
+    assert_eq!(resolved.id(), *setup.weights());
+    assert_eq!((resolved.recipe().name(), resolved.network().input), ("simple", [64, 64]));
+    let resolved = Setup::builder().weights(&*file).recipe(Preset::KerasTf).resolve().unwrap();
+    assert_eq!((resolved.recipe().name(), resolved.network().input), ("keras-tf", [224, 224]));
+    // What a model brings goes before a fallback, a fallback before a publisher's preset.
+    let resolved = Setup::builder().weights(&*file).fallback_recipe("keras-tf").resolve().unwrap();
+    assert_eq!(resolved.recipe().name(), "simple");
+    let resolved = small().fallback_recipe("keras-caffe").resolve().unwrap();
+    assert_eq!(resolved.recipe().name(), "keras-caffe");
+
+    let keras = small().variant(Variant::Keras).resolve().unwrap();
+    assert_eq!((keras.recipe().name(), keras.network().variant), ("keras-tf", Variant::Keras));
+    let vgg = Setup::builder().network(NetworkKind::Vgg16).weights("random").tap(Tap::Pooled);
+    assert_eq!(vgg.resolve().unwrap().network().to_string(), "vgg16 (torchvision, pooled, 224x224)");
+}
+
+#[test]
+fn choices_that_make_no_sense_are_refused() {
+    let (kind, text) = refusal(Setup::builder().network(NetworkKind::Resnet50));
+    assert!(kind == ErrorKind::InvalidArgument && text.contains("imagenet"), "{text}");
+    let (kind, text) = refusal(Setup::builder().weights("random").input(32, 48));
+    assert!(kind == ErrorKind::InvalidArgument && text.contains("square"), "{text}");
+    let (kind, text) = refusal(small().recipe(Preset::KerasTf.recipe(64).unwrap()));
+    assert!(kind == ErrorKind::InvalidArgument && text.contains("64x64"), "{text}");
+    let (kind, text) = refusal(small().recipe("keras-tff"));
+    assert!(kind == ErrorKind::InvalidArgument && text.contains("keras-tf,"), "{text}");
+    let (kind, text) = refusal(Setup::builder().weights("random").network(NetworkKind::Vgg16).width(0.5));
+    assert!(kind == ErrorKind::InvalidArgument && text.contains("width"), "{text}");
+    assert_eq!(refusal(Setup::builder().weights("random:x")).0, ErrorKind::NotFound);
+    assert_eq!(refusal(Setup::builder().weights("nowhere/a.pth")).0, ErrorKind::NotFound);
+    let (kind, text) = refusal(Setup::builder().weights("bundled").network(NetworkKind::Resnet50));
+    assert!(kind != ErrorKind::InvalidArgument && text.contains("resnet50"), "{text}");
+    // A recipe of one's own from a file.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("recipe.json");
+    std::fs::write(&file, Preset::Simple.recipe(48).unwrap().to_json()).unwrap();
+    let found = Setup::builder().weights("random").width(0.35).recipe(file.clone()).resolve().unwrap();
+    assert_eq!(found.network().input, [48, 48]);
+    std::fs::write(&file, "{").unwrap();
+    assert!(RecipeFrom::File(file).recipe(None).is_err());
+}
+
+#[test]
+fn published_weights_come_from_the_cache_that_was_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::at(dir.path());
+    let entry = registry::imagenet(NetworkKind::MobileNetV2, Variant::Torchvision).unwrap();
+    std::fs::create_dir_all(cache.path(entry).parent().unwrap()).unwrap();
+    std::fs::write(cache.path(entry), b"not what was published").unwrap();
+    for weights in ["imagenet", entry.name] {
+        let builder = Setup::builder().weights(weights).cache(cache.clone());
+        assert_eq!(refusal(builder).0, ErrorKind::Checksum, "{weights}");
+    }
+}
+
+#[test]
+fn a_run_and_what_it_fitted_are_the_same_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let [pictures, out] = ["pictures", "out"].map(|name| dir.path().join(name).display().to_string());
+    Fruits::new(2).write(pictures.as_ref(), 0..1).unwrap();
+    let setup = small().build().unwrap();
+    let mut options = setup.options().unwrap();
+    options.keep = Some(Keep::Count(4));
+    setup.run(&pictures, &out).unwrap().options(options.clone()).start(&Control::default()).unwrap();
+
+    let fitted = Fitted::open(&out).unwrap();
+    assert!(!fitted.is_model() && !fitted.has_weights());
+    assert_eq!((fitted.network(), fitted.recipe()), (setup.network(), setup.recipe()));
+    assert_eq!((fitted.projection().unwrap().kept(), fitted.weights_id()), (4, "random:3"));
+    // Its weights are made again from their seed.
+    let again = fitted.setup(None, Device::flex()).unwrap();
+    let input = vec![0.25; 3 * 32 * 32];
+    let features = |setup: &Setup| {
+        let batch = Tensor::from_data(TensorData::new(input.clone(), [1, 3, 32, 32]), setup.device());
+        setup.featurizer().featurize(batch).unwrap().into_data().try_into_vec::<f32>().unwrap()
+    };
+    assert_eq!(features(&setup), features(&again));
+    let other = fitted.setup(Some(&WeightsFrom::Random(4)), Device::flex()).err().unwrap();
+    assert_eq!(other.kind(), ErrorKind::Mismatch, "{other}");
+
+    // Started again, nothing is left to do; with other weights it is another run.
+    let summary = setup.run(&pictures, &out).unwrap().options(options.clone()).start(&Control::default());
+    assert_eq!(summary.unwrap().images_this_start, 0);
+    let other = small().weights("random:4").build().unwrap();
+    let e = other.run(&pictures, &out).unwrap().start(&Control::default()).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Mismatch, "{e}");
+    // Weights that are not the run's don't get into its artifact.
+    options.artifact = Some(artifact(Some(WeightsFrom::Bundled)));
+    options.keep = Some(Keep::Count(3));
+    let e = setup.run(&pictures, &out).unwrap().options(options).start(&Control::default()).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Mismatch, "{e}");
+}
+
+#[test]
+fn a_model_is_a_pipeline_without_a_projection() {
+    let fitted = Fitted::open("bundled").unwrap();
+    assert!(fitted.is_model() && fitted.has_weights() && fitted.classes().is_empty());
+    assert_eq!(fitted.projection().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(fitted.head(None).unwrap().name(), "fruit");
+    assert_eq!(fitted.head(Some("stall")).unwrap_err().kind(), ErrorKind::NotFound);
+    let head = fitted.head(Some("shop")).unwrap();
+    assert_eq!(fitted.with_head(head).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert!(Fitted::is_fitted(BUNDLED) && Fitted::is_fitted(&BUNDLED[..BUNDLED.len() / 2]));
+    assert!(!Fitted::is_fitted(b"") && !Fitted::is_fitted(b"PAR1"));
+    for cut in [0, 7, 100, BUNDLED.len() / 2, BUNDLED.len() - 1] {
+        assert!(Fitted::from_bytes(&BUNDLED[..cut]).is_err(), "{cut}");
+    }
+
+    let mut pipeline = Pipeline::bundled(&Device::flex()).unwrap();
+    let pixels: Vec<u8> = (0..3 * 50 * 40).map(|i| (i % 251) as u8).collect();
+    let frame = Frame::new(PixelFormat::Rgb, 50, 40, &pixels).unwrap();
+    assert!(pipeline.projection().is_none() && pipeline.classes().is_empty());
+    assert_eq!(pipeline.transform(&frame).unwrap_err().kind(), ErrorKind::NotFound);
+    let features = pipeline.features(&frame).unwrap();
+    let two = pipeline.classify_batch(&[frame, frame]).unwrap();
+    assert_eq!((two.len(), two[0].best()), (2, two[1].best()));
+    let best = two[0].best().to_owned();
+    assert_eq!(pipeline.classify_features(&features).unwrap().best(), best);
+    pipeline.select_head("shop").unwrap();
+    assert!(head.classes().iter().any(|c| c == pipeline.classify(&frame).unwrap().best()));
+}
