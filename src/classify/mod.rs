@@ -11,7 +11,7 @@
 //! [`measures`] compares clusterings, [`kmeans`] makes them.
 
 mod centroid;
-mod distance;
+pub(crate) mod distance;
 mod evaluation;
 mod head;
 pub mod kmeans;

@@ -21,6 +21,9 @@ use serde::{Deserialize, Serialize};
 /// Rows that silhouettes and the choice of k look at; they take n² distances.
 const SAMPLE: usize = 3000;
 
+/// Numbers of the sample that a stream's clusters begin with: 16 MiB.
+const START_VALUES: usize = 4 << 20;
+
 /// How many clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,16 +45,16 @@ pub struct ClusterOptions {
     pub count: Count,
     /// Seed of every random choice. 0 unless set.
     pub seed: u64,
-    /// Independent starts, the best of which is kept. 10 unless set.
+    /// Independent starts, the best of which is improved and kept. 3 unless set.
     pub restarts: usize,
     /// One pass of mini-batches instead of iterations over all rows, which then need not fit in memory.
     pub mini_batch: bool,
 }
 
 impl ClusterOptions {
-    /// `count` clusters, seed 0, ten restarts.
+    /// `count` clusters, seed 0, three starts.
     pub fn new(count: Count) -> Self {
-        Self { count, seed: 0, restarts: 10, mini_batch: false }
+        Self { count, seed: 0, restarts: 3, mini_batch: false }
     }
 }
 
@@ -104,6 +107,26 @@ pub struct ClusterSummary {
     pub values: String,
     /// What a reader should know: sampling, a single point, ….
     pub notes: Vec<String>,
+}
+
+impl ClusterSummary {
+    /// Names and values of the measures there are, to be shown.
+    ///
+    /// ```
+    /// let mut summary = fruitcore::host::cluster::ClusterSummary::default();
+    /// summary.homogeneity = Some(0.5);
+    /// assert!(summary.measures().eq([("homogeneity", 0.5)]));
+    /// ```
+    pub fn measures(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let all = [
+            ("silhouette", self.silhouette),
+            ("adjusted Rand index", self.adjusted_rand),
+            ("normalised mutual information", self.normalized_mutual_information),
+            ("homogeneity", self.homogeneity),
+            ("completeness", self.completeness),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
 }
 
 /// The cluster of each row.
@@ -162,22 +185,28 @@ impl Clustering {
             (n, d) = (n + t.len(), t.columns());
             Ok(())
         })?;
-        let chosen = sample(n, SAMPLE, options.seed);
-        let (mut sampled, mut seen, mut next) = (Vec::new(), 0, 0);
+        let start_rows = (START_VALUES / d.max(1)).max(SAMPLE);
+        let chosen = sample(n, start_rows, options.seed);
+        let (mut values, mut seen, mut next) = (Vec::new(), 0, 0);
         files.read(&mut |t| {
             while let Some(row) = chosen.get(next).and_then(|i| i.checked_sub(seen)).filter(|i| *i < t.len())
             {
-                sampled.extend_from_slice(&t.values()[row * d..(row + 1) * d]);
+                values.extend_from_slice(t.values().get(row * d..(row + 1) * d).unwrap_or_default());
                 next += 1;
             }
             seen += t.len();
             Ok(())
         })?;
-        let rows = Rows::new(&sampled, d)?;
-        let mut summary = start(options, rows)?;
+        let sampled = Rows::new(&values, d)?;
+        let mut summary = start(options, sampled)?;
         (summary.rows, summary.mini_batch, summary.values) = (n, true, digest.finish());
-        let mut fit = MiniBatchKMeans::new(summary.k, d, options.seed)?;
+        let first = KMeans::new(summary.k).seed(options.seed).restarts(options.restarts).fit(sampled)?;
+        let mut fit = MiniBatchKMeans::from_clusters(&first);
         files.read(&mut |t| fit.partial_fit(Rows::new(t.values(), d)?))?;
+        if chosen.len() < n {
+            let m = format!("begun on {} of {n} rows, then one pass over all", chosen.len());
+            summary.notes.push(m);
+        }
         let mut all = Self {
             paths: Vec::with_capacity(n),
             labels: Vec::with_capacity(n),
@@ -197,7 +226,11 @@ impl Clustering {
             all.labels.extend_from_slice(t.labels());
             Ok(())
         })?;
-        all.measure(rows, &chosen)?;
+        // Silhouettes take n² distances: of the sample, a sample.
+        let which = sample(chosen.len(), SAMPLE, options.seed);
+        let rows = gather(&values, d, &which);
+        let chosen: Vec<usize> = which.iter().filter_map(|i| chosen.get(*i).copied()).collect();
+        all.measure(Rows::new(&rows, d)?, &chosen)?;
         Ok(all)
     }
 

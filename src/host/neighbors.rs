@@ -1,8 +1,11 @@
 //! Exact nearest neighbours of rows, as blocked matrix products.
 
-use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    classify::distance::{centred, column_means, minus_twice_products, squared, squared_norm},
+    pca::Rows,
+};
 use alloc::{format, vec, vec::Vec};
-use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 use rayon::prelude::*;
 
 /// Queries and points of one product: both and the result stay in L2.
@@ -90,7 +93,7 @@ fn search(
     // Distances by expansion lose digits far from the origin.
     let mean = column_means(points);
     let (p, q) = (centred(points, &mean), centred(queries, &mean));
-    let norms: Vec<f32> = p.par_chunks(d).map(|r| r.iter().map(|v| v * v).sum()).collect();
+    let norms: Vec<f32> = p.par_chunks(d).map(squared_norm).collect();
     let keep = (k + SPARE).min(points.len());
     let blocks: Vec<Vec<(f32, u32)>> = q
         .par_chunks(QUERIES * d)
@@ -120,14 +123,7 @@ fn block_nearest(
     for (number, (block, norms)) in points.chunks(POINTS * d).zip(norms.chunks(POINTS)).enumerate() {
         let n = norms.len();
         let products = &mut products[..m * n];
-        matmul(
-            MatMut::from_row_major_slice_mut(products, m, n),
-            Accum::Replace,
-            MatRef::from_row_major_slice(queries, m, d),
-            MatRef::from_row_major_slice(block, n, d).transpose(),
-            -2.0f32,
-            Par::Seq,
-        );
+        minus_twice_products(queries, block, d, products);
         for (i, row) in products.chunks_exact(n).enumerate() {
             let skipped = skip(first + i);
             for (j, (product, norm)) in row.iter().zip(norms).enumerate() {
@@ -150,7 +146,7 @@ fn block_nearest(
         candidates.truncate(keep);
         for (distance, index) in &mut candidates {
             let at = *index as usize * d;
-            *distance = query.iter().zip(&points[at..at + d]).map(|(a, b)| (a - b) * (a - b)).sum();
+            *distance = squared(query, &points[at..at + d]);
         }
         candidates.sort_unstable_by(order);
         found.extend(candidates.into_iter().take(k));
@@ -160,21 +156,6 @@ fn block_nearest(
 
 fn order(a: &(f32, u32), b: &(f32, u32)) -> core::cmp::Ordering {
     a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
-}
-
-fn column_means(rows: Rows<'_>) -> Vec<f64> {
-    let mut mean = vec![0f64; rows.columns()];
-    for row in rows.data().chunks_exact(rows.columns()) {
-        mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
-    }
-    mean.iter_mut().for_each(|m| *m /= rows.len().max(1) as f64);
-    mean
-}
-
-fn centred(rows: Rows<'_>, mean: &[f64]) -> Vec<f32> {
-    let row =
-        |r: &[f32]| -> Vec<f32> { r.iter().zip(mean).map(|(v, m)| (f64::from(*v) - m) as f32).collect() };
-    rows.data().chunks_exact(rows.columns()).flat_map(row).collect()
 }
 
 fn error(kind: ErrorKind, message: alloc::string::String) -> Error {

@@ -4,6 +4,7 @@ mod bad_input;
 mod classify;
 mod cloud;
 mod demo;
+mod explore;
 mod help;
 mod interrupt;
 mod model;

@@ -34,14 +34,7 @@ pub(crate) fn cluster(args: &ClusterArgs) -> Result<(), Failure> {
             ("clusters", s.k.to_string()),
             ("inertia", format!("{:.6e}", s.inertia)),
         ];
-        let measures = [
-            ("silhouette", s.silhouette),
-            ("adjusted Rand index", s.adjusted_rand),
-            ("normalised mutual information", s.normalized_mutual_information),
-            ("homogeneity", s.homogeneity),
-            ("completeness", s.completeness),
-        ];
-        rows.extend(measures.into_iter().filter_map(|(k, v)| Some((k, format!("{:.4}", v?)))));
+        rows.extend(s.measures().map(|(name, value)| (name, format!("{value:.4}"))));
         let rows: Vec<_> = rows.into_iter().map(|(k, v)| vec![k.to_owned(), v]).collect();
         eprint!("{}", text::table(&rows));
         for t in &s.tried {

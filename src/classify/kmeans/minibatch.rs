@@ -6,15 +6,16 @@ use crate::{
     classify::distance::{BLOCK, Centres},
     pca::Rows,
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec::Vec};
 
 /// Rows gathered before the first centres are drawn, a cluster.
 const START_ROWS: usize = 16;
 
 /// k-means over a stream: each batch pulls the centres it is nearest to, less and less.
 ///
-/// The first rows (16 a cluster) are gathered and clustered in full; every further row moves its
-/// centre by 1 / (rows the centre has seen). Memory is O(k·d), whatever the length of the stream.
+/// The first rows (16 a cluster) are gathered and clustered in full, or clusters of a sample are gone
+/// on from, which rows sorted by class need; every further row moves its centre by
+/// 1 / (rows the centre has seen). Memory is O(k·d), whatever the length of the stream.
 ///
 /// ```
 /// use fruitcore::{classify::kmeans::MiniBatchKMeans, pca::Rows};
@@ -49,6 +50,19 @@ impl MiniBatchKMeans {
             return Err(error(ErrorKind::InvalidArgument, m));
         }
         Ok(Self { k, columns, seed, start: Vec::new(), centroids: Vec::new(), counts: Vec::new() })
+    }
+
+    /// Goes on from clusters, as of a sample of the stream.
+    pub fn from_clusters(clusters: &Clusters) -> Self {
+        let d = clusters.columns;
+        Self {
+            k: clusters.centroids.len() / d,
+            columns: d,
+            seed: 0,
+            start: Vec::new(),
+            centroids: clusters.centroids.clone(),
+            counts: clusters.sizes(),
+        }
     }
 
     /// Learns from a batch of any size.
@@ -95,8 +109,7 @@ impl MiniBatchKMeans {
     fn begin(&self) -> Result<(Vec<f32>, Vec<u64>)> {
         let rows = Rows::new(&self.start, self.columns)?;
         let first: Clusters = KMeans::new(self.k).seed(self.seed).restarts(3).fit(rows)?;
-        let mut counts = vec![0u64; self.k];
-        first.labels.iter().for_each(|&l| counts[l as usize] += 1);
+        let counts = first.sizes();
         Ok((first.centroids, counts))
     }
 

@@ -1,15 +1,21 @@
-//! k-means: greedy k-means++ seeding, Lloyd's iteration with Hamerly's bounds, restarts; and a
-//! mini-batch form for data that doesn't fit in memory.
+//! k-means: greedy k-means++ seeding, Lloyd's iteration with bounds for groups of centres, restarts;
+//! and a mini-batch form for data that doesn't fit in memory.
 
+mod breathe;
+mod lanes;
 mod lloyd;
 mod minibatch;
 mod seeding;
 
 pub use minibatch::MiniBatchKMeans;
 
-use super::distance::{BLOCK, Centres};
+use super::distance::{BLOCK, Centres, centred, column_means};
 use crate::{Error, ErrorKind, Result, Stage, pca::Rows, rng::Rng};
 use alloc::{format, string::String, vec, vec::Vec};
+use lloyd::Start;
+
+/// Rows that one task assigns.
+const TASK: usize = 16 * BLOCK;
 
 /// How the first centres are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +47,7 @@ pub struct KMeans {
     max_iterations: usize,
     tolerance: f64,
     seeding: Seeding,
+    breaths: usize,
 }
 
 /// Fitted clusters.
@@ -54,9 +61,18 @@ pub struct Clusters {
 }
 
 impl KMeans {
-    /// `k` clusters; ten restarts, at most 300 iterations each, greedy seeding, seed 0.
+    /// `k` clusters; three starts of at most 300 iterations each, greedy seeding, seed 0, breaths of five
+    /// centres.
     pub fn new(k: usize) -> Self {
-        Self { k, seed: 0, restarts: 10, max_iterations: 300, tolerance: 1e-4, seeding: Seeding::Greedy }
+        Self {
+            k,
+            seed: 0,
+            restarts: 3,
+            max_iterations: 300,
+            tolerance: 1e-4,
+            seeding: Seeding::Greedy,
+            breaths: 5,
+        }
     }
 
     /// Seed of every random choice.
@@ -66,7 +82,7 @@ impl KMeans {
         self
     }
 
-    /// Independent starts, of which the one with the least inertia is kept; at least one.
+    /// Independent starts, of which the one with the least inertia is gone on with; at least one.
     #[must_use]
     pub fn restarts(mut self, n: usize) -> Self {
         self.restarts = n.max(1);
@@ -95,6 +111,16 @@ impl KMeans {
         self
     }
 
+    /// Breathes (Fritzke, *The breathing k-means algorithm*, arXiv 2006.15666) after the best start:
+    /// adds so many centres where the error is largest, iterates, takes as many away where they are
+    /// missed least, iterates again, and keeps what is better; with ever fewer centres. Finds what
+    /// restarts rarely do. 0 leaves Lloyd's result as it is.
+    #[must_use]
+    pub fn breathing(mut self, centres: usize) -> Self {
+        self.breaths = centres;
+        self
+    }
+
     /// Clusters `[n, d]` rows. With feature `rayon` the restarts run in parallel; the result is the
     /// same.
     ///
@@ -105,34 +131,36 @@ impl KMeans {
         check(self.k, rows)?;
         let (n, d) = (rows.len(), rows.columns());
         // Distances by expansion lose digits far from the origin: cluster centred data.
-        let mean: Vec<f64> = column_means(rows);
-        let centred: Vec<f32> = rows
-            .data()
-            .chunks_exact(d)
-            .flat_map(|r| r.iter().zip(&mean).map(|(v, m)| (f64::from(*v) - m) as f32))
-            .collect();
+        let mean = column_means(rows);
+        let centred = centred(rows, &mean);
         let variance = centred.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>() / (n * d) as f64;
         let stop = self.tolerance * variance;
         let start = |i: usize| {
             let mut rng = Rng::new(self.seed ^ (i as u64).wrapping_mul(0xA24B_AED4_963E_E407));
             let first = seeding::draw(self.seeding, &centred, d, self.k, &mut rng);
-            lloyd::iterate(&centred, d, first, self.max_iterations, stop)
+            lloyd::iterate(&centred, d, &first, self.max_iterations, stop)
         };
-        let better = |a: Clusters, b: Clusters| if b.inertia < a.inertia { b } else { a };
+        let better = |a: Start, b: Start| if b.inertia < a.inertia { b } else { a };
         #[cfg(feature = "rayon")]
         let best = {
             use rayon::prelude::*;
-            let all: Vec<Clusters> = (0..self.restarts).into_par_iter().map(start).collect();
+            let all: Vec<Start> = (0..self.restarts).into_par_iter().map(start).collect();
             all.into_iter().reduce(better)
         };
         #[cfg(not(feature = "rayon"))]
         let best = (0..self.restarts).map(start).reduce(better);
-        let mut best =
-            best.ok_or_else(|| error(ErrorKind::InvalidArgument, "no restart was asked".into()))?;
-        for centroid in best.centroids.chunks_exact_mut(d) {
+        let none = || error(ErrorKind::InvalidArgument, "no restart was asked".into());
+        let best = best.ok_or_else(none)?;
+        let again = |first: &[f32]| lloyd::iterate(&centred, d, first, self.max_iterations, stop);
+        let best = breathe::breathe(&centred, d, best, self.breaths, &mut Rng::new(!self.seed), &again);
+        let Start { mut centroids, iterations, .. } = best;
+        // Labels and inertia of the final centres, without bounds.
+        let mut labels = vec![0; n];
+        let inertia = assign(&centroids, d, Rows::new(&centred, d)?, &mut labels)?;
+        for centroid in centroids.chunks_exact_mut(d) {
             centroid.iter_mut().zip(&mean).for_each(|(c, m)| *c = (f64::from(*c) + m) as f32);
         }
-        Ok(best)
+        Ok(Clusters { columns: d, centroids, labels, inertia, iterations })
     }
 }
 
@@ -147,12 +175,23 @@ impl Clusters {
         &self.labels
     }
 
+    /// Fitted rows of each cluster.
+    pub fn sizes(&self) -> Vec<u64> {
+        let mut sizes = vec![0; self.centroids.len() / self.columns];
+        for &label in &self.labels {
+            if let Some(size) = sizes.get_mut(label as usize) {
+                *size += 1;
+            }
+        }
+        sizes
+    }
+
     /// Sum of squared distances of the rows to their centres.
     pub fn inertia(&self) -> f64 {
         self.inertia
     }
 
-    /// Iterations of the start that was kept.
+    /// Iterations of the start that was kept, and of its breaths.
     pub fn iterations(&self) -> usize {
         self.iterations
     }
@@ -171,24 +210,26 @@ fn assign(centroids: &[f32], columns: usize, rows: Rows<'_>, labels: &mut [u32])
         let found = format!("{}x{} for {} labels", rows.len(), rows.columns(), labels.len());
         return Err(error(ErrorKind::Shape, format!("expected rows of {columns}, found {found}")));
     }
-    let mut centres = Centres::new(centroids, columns);
-    let mut inertia = 0.0;
-    for (rows, labels) in rows.data().chunks(BLOCK * columns).zip(labels.chunks_mut(BLOCK)) {
-        centres.nearest(centroids, rows, |i, found| {
-            labels[i] = found.index as u32;
-            inertia += f64::from(found.best);
-        });
+    let task = |(rows, labels): (&[f32], &mut [u32])| {
+        let mut centres = Centres::new(centroids, columns);
+        let mut inertia = 0.0;
+        for (rows, labels) in rows.chunks(BLOCK * columns).zip(labels.chunks_mut(BLOCK)) {
+            centres.nearest(centroids, rows, |i, found| {
+                labels[i] = found.index as u32;
+                inertia += f64::from(found.best);
+            });
+        }
+        inertia
+    };
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let tasks = rows.data().par_chunks(TASK * columns).zip(labels.par_chunks_mut(TASK));
+        // Summed in order: the same on any number of threads.
+        Ok(tasks.map(task).collect::<Vec<f64>>().into_iter().sum())
     }
-    Ok(inertia)
-}
-
-fn column_means(rows: Rows<'_>) -> Vec<f64> {
-    let mut mean = vec![0f64; rows.columns()];
-    for row in rows.data().chunks_exact(rows.columns()) {
-        mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
-    }
-    mean.iter_mut().for_each(|m| *m /= rows.len().max(1) as f64);
-    mean
+    #[cfg(not(feature = "rayon"))]
+    Ok(rows.data().chunks(TASK * columns).zip(labels.chunks_mut(TASK)).map(task).sum())
 }
 
 fn check(k: usize, rows: Rows<'_>) -> Result<()> {

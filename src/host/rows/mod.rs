@@ -210,7 +210,9 @@ fn of_folder(store: &Arc<dyn OutputStore>, content: Content) -> Result<Vec<RowFi
     };
     for folder in [format!("{}/", content.name()), String::new()] {
         let names: Vec<String> = store.entries(&folder)?.into_iter().filter(|n| table(n)).collect();
-        let ours = |n: &String| ["clusters.", "map", "rejects.", "placed."].iter().any(|p| n.starts_with(p));
+        let ours = |n: &String| {
+            ["clusters.", "map", "neighbors.", "rejects.", "placed."].iter().any(|p| n.starts_with(p))
+        };
         let names: Vec<_> = names.into_iter().filter(|n| !folder.is_empty() || !ours(n)).collect();
         if !names.is_empty() {
             let stored =

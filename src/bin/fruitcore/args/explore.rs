@@ -18,8 +18,8 @@ pub(crate) struct ClusterArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Independent starts, of which the best is kept
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Independent starts, of which the best is improved and kept
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) restarts: u16,
     /// One pass of mini-batches: rows need not fit in memory
     #[arg(long)]
@@ -76,13 +76,13 @@ pub(crate) struct MapArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NeighborsArgs {
-    /// A picture
+    /// A picture, or a folder, list or archive of pictures
     #[arg(value_name = "PICTURE")]
     pub(crate) picture: String,
     /// The output folder of the run to look in
     #[arg(long = "in", value_name = "OUT")]
     pub(crate) target: PathBuf,
-    /// How many
+    /// How many of each
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) top: u32,
     /// The checkpoint the artifact was fitted with, if the artifact says to pass it
@@ -91,6 +91,8 @@ pub(crate) struct NeighborsArgs {
     /// Where the network computes
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: DeviceArg,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
     /// As JSON on standard output
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Clusters and maps beside scikit-learn and openTSNE, on the same components.
+
+    python3 benches/peers/explore.py [--rows N] [--classes K] [--rounds N] [--only kmeans,tsne] [FILE.parquet ...]
+
+Needs numpy, scikit-learn, openTSNE and, for files, pyarrow. All take turns in one process tree, on the same rows: those
+of a generated turntable (classes of unequal size on closed curves, a falling spectrum), then those of each FILE that
+`fruitcore run` wrote (components/part-*.parquet, with labels). Prints inertia, adjusted Rand index, wall and CPU seconds
+of k-means; trustworthiness, neighbours kept and seconds of t-SNE.
+"""
+
+import argparse
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def turntable(n, k, d=50, seed=1):
+    """Components as a turntable gives them: k overlapping classes, each a closed curve with noise."""
+    rng = np.random.default_rng(seed)
+    scale = 6.0 / np.sqrt(1 + np.arange(d))
+    share = rng.dirichlet(np.full(k, 5.0))
+    labels = np.sort(rng.choice(k, n, p=share))
+    means = rng.normal(size=(k, d)) * scale
+    curves = rng.normal(size=(k, 4, d)) * scale * 0.45
+    t = rng.uniform(0, 2 * np.pi, n)
+    waves = np.stack([np.cos(t), np.sin(t), 0.5 * np.cos(2 * t), 0.5 * np.sin(2 * t)], 1)
+    rows = means[labels] + np.einsum("nw,nwd->nd", waves, curves[labels])
+    rows += rng.normal(size=(n, d)) * scale * 0.45
+    return rows.astype(np.float32), labels
+
+
+def of_files(files):
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(f) for f in files]
+    rows = np.concatenate([np.stack(t["components"].to_numpy(zero_copy_only=False)) for t in tables])
+    names = np.concatenate([t["label"].to_numpy(zero_copy_only=False) for t in tables])
+    return np.ascontiguousarray(rows, dtype=np.float32), np.unique(names, return_inverse=True)[1]
+
+
+class Ours:
+    def __init__(self, program, rows):
+        self.folder = tempfile.TemporaryDirectory()
+        self.out = os.path.join(self.folder.name, "out")
+        file = os.path.join(self.folder.name, "rows.f32")
+        rows.tofile(file)
+        command = [program, file, str(rows.shape[1])]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline().strip() == "ready"
+
+    def cpu(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def ask(self, words):
+        """Wall seconds and the rest of the answer, CPU seconds."""
+        before = self.cpu()
+        self.process.stdin.write(f"{words}\n")
+        self.process.stdin.flush()
+        answer = [float(word) for word in self.process.stdout.readline().split()]
+        return answer, self.cpu() - before
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+def cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def clusters(ours, rows, labels, k, rounds):
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score
+
+    found = {"fruitcore": [], "KMeans(n_init=10)": []}
+    for seed in range(rounds):
+        (wall, inertia), used = ours.ask(f"kmeans {k} {seed} {ours.out}")
+        own = np.fromfile(ours.out, dtype=np.uint32)
+        found["fruitcore"].append((wall, used, inertia, adjusted_rand_score(labels, own)))
+        start, before = time.perf_counter(), cpu()
+        fit = KMeans(k, n_init=10, random_state=seed).fit(rows)
+        took = time.perf_counter() - start, cpu() - before
+        found["KMeans(n_init=10)"].append((*took, fit.inertia_, adjusted_rand_score(labels, fit.labels_)))
+    print(f"  k-means, k = {k}, medians of {rounds} seeds")
+    for name, runs in found.items():
+        wall, used, inertia, rand = (statistics.median(column) for column in zip(*runs))
+        print(f"    {name:20}{wall:8.2f} s{used:8.2f} CPU s   inertia {inertia:.6g}   ARI {rand:.4f}")
+    own, peer = found["fruitcore"], found["KMeans(n_init=10)"]
+    worst = max(run[2] for run in own) / min(run[2] for run in peer) - 1
+    ratio = statistics.median(b[1] / a[1] for a, b in zip(own, peer))
+    print(f"    our worst inertia to their best: {100 * worst:+.2f} %; {ratio:.1f} times fewer CPU seconds")
+
+
+def faithful(rows, points, k=12, most=3000, seed=0):
+    """Trustworthiness and the share of k neighbours kept, over a sample of rows compared with all."""
+    rng = np.random.default_rng(seed)
+    n = len(rows)
+    chosen = np.sort(rng.choice(n, min(n, most), replace=False))
+    kept = penalty = 0
+    for i in chosen:
+        far = np.square(rows - rows[i]).sum(1)
+        flat = np.square(points - points[i]).sum(1)
+        far[i] = flat[i] = np.inf
+        near = np.argpartition(flat, k)[:k]
+        ranks = np.empty(n, dtype=np.int64)
+        ranks[np.argsort(far, kind="stable")] = np.arange(1, n + 1)
+        kept += np.count_nonzero(ranks[near] <= k)
+        penalty += np.maximum(ranks[near] - k, 0).sum()
+    m = len(chosen)
+    return 1 - 2 * penalty / (m * k * (2 * n - 3 * k - 1)), kept / (m * k)
+
+
+def maps(ours, rows, threads):
+    from openTSNE import TSNE
+
+    print("  t-SNE, perplexity 30, 250 + 500 steps")
+    (wall,), used = ours.ask(f"tsne 0 {ours.out}")
+    points = np.fromfile(ours.out, dtype=np.float32).reshape(-1, 2)
+    results = [("fruitcore", wall, used, points)]
+    start, before = time.perf_counter(), cpu()
+    made = TSNE(perplexity=30, n_jobs=threads, random_state=0).fit(rows)
+    results.append(("openTSNE", time.perf_counter() - start, cpu() - before, np.asarray(made)))
+    for name, wall, used, points in results:
+        trust, kept = faithful(rows, points)
+        print(f"    {name:12}{wall:8.1f} s{used:8.1f} CPU s   trustworthiness {trust:.4f}   neighbours kept {kept:.4f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=30_000)
+    parser.add_argument("--classes", type=int, default=131)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="kmeans,tsne")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--program", help="built peer_explore; built with cargo if not given")
+    parser.add_argument("files", nargs="*")
+    args = parser.parse_args()
+    program = args.program
+    if not program:
+        command = ["cargo", "build", "--release", "--features", "report", "--example", "peer_explore"]
+        subprocess.run(command, cwd=ROOT, check=True)
+        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+        program = str(target / "release" / "examples" / "peer_explore")
+    sets = []
+    if args.rows:
+        sets.append(("turntable", *turntable(args.rows, args.classes)))
+    if args.files:
+        sets.append((args.files[0], *of_files(args.files)))
+    for name, rows, labels in sets:
+        k = len(np.unique(labels))
+        print(f"{name}: {rows.shape[0]} x {rows.shape[1]}, {k} classes", flush=True)
+        ours = Ours(program, rows)
+        if "kmeans" in args.only:
+            clusters(ours, rows, labels, k, args.rounds)
+        if "tsne" in args.only:
+            maps(ours, rows, args.threads)
+        ours.close()
+
+
+if __name__ == "__main__":
+    main()
