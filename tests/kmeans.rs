@@ -116,6 +116,53 @@ fn same_seed_same_clusters_and_streaming_comes_close() -> Result<()> {
     Ok(())
 }
 
+/// Nine far groups of very unequal size: starts put two centres into a large one and miss a small one.
+fn unequal() -> Vec<f32> {
+    let spread = |i: usize, by: usize| ((i * by) % 101) as f32 / 101.0;
+    let sizes = [900, 700, 500, 40, 30, 20, 12, 8, 6];
+    let groups = sizes.into_iter().enumerate();
+    groups
+        .flat_map(|(g, n)| {
+            let (x, y) = ((g % 3) as f32 * 4.0, (g / 3) as f32 * 4.0);
+            (0..n).flat_map(move |i| [x + spread(i, 37), y + spread(i, 53)])
+        })
+        .collect()
+}
+
+#[test]
+fn breaths_find_what_starts_miss() -> Result<()> {
+    let data = unequal();
+    let rows = Rows::new(&data, 2)?;
+    let mut better = 0;
+    for seed in 0..8 {
+        let one = KMeans::new(9).seeding(Seeding::PlusPlus).restarts(1).seed(seed);
+        let (without, with) = (one.clone().breathing(0).fit(rows)?, one.fit(rows)?);
+        assert!(with.inertia() <= without.inertia() * (1.0 + 1e-6), "seed {seed}");
+        better += usize::from(with.inertia() < 0.9 * without.inertia());
+        // One cluster a group: at most 1/6 for each row of a unit square.
+        assert!(with.inertia() < 0.18 * rows.len() as f64, "seed {seed}: {}", with.inertia());
+    }
+    assert!(better > 0);
+    Ok(())
+}
+
+#[test]
+fn a_stream_sorted_by_class_goes_on_from_a_sample() -> Result<()> {
+    let data = unequal();
+    let rows = Rows::new(&data, 2)?;
+    let sample: Vec<f32> = data.chunks(2).step_by(5).flatten().copied().collect();
+    let first = KMeans::new(9).fit(Rows::new(&sample, 2)?)?;
+    assert_eq!(first.sizes().iter().sum::<u64>(), sample.len() as u64 / 2);
+    let mut stream = MiniBatchKMeans::from_clusters(&first);
+    for batch in data.chunks(200) {
+        stream.partial_fit(Rows::new(batch, 2)?)?;
+    }
+    let whole = KMeans::new(9).fit(rows)?;
+    let inertia = stream.assign(rows, &mut vec![0; rows.len()])?;
+    assert!(inertia < 1.02 * whole.inertia(), "{inertia} against {}", whole.inertia());
+    Ok(())
+}
+
 #[test]
 fn odd_data_is_clustered_or_refused_clearly() -> Result<()> {
     let same = [1.0f32; 40];

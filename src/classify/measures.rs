@@ -112,11 +112,24 @@ impl Agreement {
 /// # Ok::<(), fruitcore::Error>(())
 /// ```
 pub fn silhouette(rows: Rows<'_>, clusters: &[u32]) -> Result<f64> {
-    let n = rows.len();
+    let (n, d) = (rows.len(), rows.columns());
     if clusters.len() != n {
         let m = format!("{} clusters for {n} rows", clusters.len());
         return Err(Error::new(ErrorKind::Shape, Stage::Classify, m));
     }
+    silhouette_by(clusters, |i, out| distances_from(rows.data(), d, i, out))
+}
+
+/// Distances of row `i` to all rows.
+pub(crate) fn distances_from(values: &[f32], d: usize, i: usize, out: &mut [f32]) {
+    let Some(row) = values.get(i * d..(i + 1) * d) else { return };
+    let others = out.iter_mut().zip(values.chunks_exact(d));
+    pulp::Arch::new().dispatch(|| others.for_each(|(out, other)| *out = libm::sqrtf(squared(row, other))));
+}
+
+/// [`silhouette`] of points of which `from(i, out)` writes the distances of point `i` to all.
+pub(crate) fn silhouette_by(clusters: &[u32], mut from: impl FnMut(usize, &mut [f32])) -> Result<f64> {
+    let n = clusters.len();
     let mut numbers: BTreeMap<u32, usize> = clusters.iter().map(|&c| (c, 0)).collect();
     numbers.values_mut().enumerate().for_each(|(i, v)| *v = i);
     let dense: Vec<usize> = clusters.iter().filter_map(|c| numbers.get(c).copied()).collect();
@@ -127,16 +140,17 @@ pub fn silhouette(rows: Rows<'_>, clusters: &[u32]) -> Result<f64> {
     }
     let mut sizes = vec![0usize; k];
     dense.iter().for_each(|&c| sizes[c] += 1);
-    let d = rows.columns();
     let mut total = 0.0;
     let mut sums = vec![0f64; k];
-    for (row, &own) in rows.data().chunks_exact(d).zip(&dense) {
+    let mut distances = vec![0f32; n];
+    for (i, &own) in dense.iter().enumerate() {
         if sizes[own] < 2 {
             continue;
         }
         sums.fill(0.0);
-        for (other, &c) in rows.data().chunks_exact(d).zip(&dense) {
-            sums[c] += f64::from(libm::sqrtf(squared(row, other)));
+        from(i, &mut distances);
+        for (distance, &c) in distances.iter().zip(&dense) {
+            sums[c] += f64::from(*distance);
         }
         let inner = sums[own] / (sizes[own] - 1) as f64;
         let others = (0..k).filter(|&c| c != own).map(|c| sums[c] / sizes[c] as f64);

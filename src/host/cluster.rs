@@ -10,7 +10,7 @@ use crate::{
     Error, ErrorKind, Result, Stage,
     classify::{
         kmeans::{KMeans, MiniBatchKMeans},
-        measures::{Agreement, silhouette},
+        measures::{Agreement, distances_from, silhouette, silhouette_by},
     },
     pca::Rows,
 };
@@ -343,12 +343,19 @@ pub fn choose(rows: Rows<'_>, most: usize, seed: u64) -> Result<(usize, Vec<Trie
     if n < 3 || values.chunks_exact(rows.columns()).all(|r| r == first) {
         return Ok((1, Vec::new()));
     }
+    // The same for every number of clusters.
+    let mut distances = vec![0f32; n * n];
+    let each = distances.par_chunks_mut(n).enumerate();
+    each.for_each(|(i, out)| distances_from(&values, rows.columns(), i, out));
+    let from = |i: usize, out: &mut [f32]| {
+        out.copy_from_slice(distances.get(i * n..(i + 1) * n).unwrap_or_default());
+    };
     let tried: Vec<Option<Tried>> = (2..=most.min(n - 1))
         .into_par_iter()
         .map(|k| {
-            let fitted = KMeans::new(k).seed(seed).restarts(3).fit(sampled)?;
+            let fitted = KMeans::new(k).seed(seed).fit(sampled)?;
             // Fewer distinct rows than clusters leave clusters empty; that k is no candidate.
-            let silhouette = silhouette(sampled, fitted.labels()).ok();
+            let silhouette = silhouette_by(fitted.labels(), from).ok();
             Ok(silhouette.map(|silhouette| Tried { k, silhouette, inertia: fitted.inertia() }))
         })
         .collect::<Result<_>>()?;

@@ -9,6 +9,8 @@ use alloc::{vec, vec::Vec};
 
 /// A breath that gains less than this fraction of the inertia is the last with so many centres.
 const GAIN: f64 = 1e-4;
+/// Breaths at most; some tens are usual.
+const BREATHS: usize = 500;
 
 /// Improves `best` by breaths of `centres` centres, then fewer; `iterate` runs Lloyd's iteration.
 pub(super) fn breathe(
@@ -22,7 +24,10 @@ pub(super) fn breathe(
     let (n, k) = (rows.len() / d, best.centroids.len() / d);
     // One cluster has one optimum; without further rows there is nothing to put centres on.
     let mut m = if k < 2 { 0 } else { centres.min(k).min(n - k) };
-    while m > 0 && best.inertia > 0.0 {
+    for _ in 0..BREATHS {
+        if m == 0 || best.inertia <= 0.0 {
+            break;
+        }
         let more = iterate(&inhale(rows, d, &best.centroids, m, rng));
         let again = iterate(&exhale(rows, d, &more.centroids, m));
         let iterations = best.iterations + more.iterations + again.iterations;

@@ -11,6 +11,8 @@ use pulp::{Arch, Simd, WithSimd};
 const SLACK: f32 = 1.0 + 1e-5;
 /// A centre must be nearer by so much to take a row over: rounding moves no row to and fro.
 const NEARER: f32 = 1.0 - 1e-6;
+/// Below this fraction of all squares an inertia is rounding.
+const ROUNDING: f64 = 1e-12;
 /// Rows that one task looks at.
 const TASK: usize = 2048;
 
@@ -90,7 +92,9 @@ pub(super) fn iterate(rows: &[f32], d: usize, first: &[f32], max: usize, stop: f
     // Σ‖x − c‖² = Σ‖x‖² − Σ n·‖c‖², with c the means.
     let means = s.sums.chunks_exact(d).zip(&s.counts).filter(|(_, n)| **n > 0);
     let between: f64 = means.map(|(s, n)| s.iter().map(|v| v * v).sum::<f64>() / *n as f64).sum();
-    Start { centroids: s.centroids, inertia: (squares - between).max(0.0), iterations }
+    // What is left of rows that lie on their centres is rounding.
+    let inertia = if squares - between > ROUNDING * squares { squares - between } else { 0.0 };
+    Start { centroids: s.centroids, inertia, iterations }
 }
 
 /// The centres in an order that puts near ones into one group: bounds of such groups are tighter.
