@@ -1,6 +1,6 @@
 //! [`Summary`]: what a run gave, as `summary.json` holds it.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,24 @@ impl fmt::Display for Summary {
             None => Ok(()),
         }
     }
+}
+
+/// A number with commas between thousands, as people read it.
+///
+/// ```
+/// use fruitcore::host::summary::count;
+/// assert_eq!([count(999), count(1_234_567)], ["999", "1,234,567"]);
+/// ```
+pub fn count(n: u64) -> String {
+    let digits = format!("{n}");
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    text
 }
 
 /// Largest resident memory of this process so far, in bytes; `None` where the system doesn't tell.

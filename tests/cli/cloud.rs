@@ -128,6 +128,11 @@ fn a_bucket_is_input_and_output() {
     let server = bucket(&objects);
     let summary = run(&server, "key", "s3://fruit/set%20one", "s3://fruit/out", &[]).code(0).json();
     assert_eq!((&summary["images"], &summary["components"]), (&18.into(), &3.into()));
+    let html =
+        objects.lock().unwrap().get("out/report.html").map(|b| String::from_utf8_lossy(b).into_owned());
+    let html = html.unwrap();
+    assert!(html.contains("\"thumbs\":{") && html.contains("\"gazes\":{"), "pictures come from the bucket");
+    assert!(objects.lock().unwrap().contains_key("out/figures/scree.png"));
 
     // What was written is what a folder gets, but for where the pictures came from.
     work.run("local", &["--components", "3", "--part-size", "7"]).code(0);
@@ -175,6 +180,7 @@ fn an_archive_on_a_web_server() {
     let summary =
         run(&server, "key", &format!("{}/fruit.tar", server.url), &work.arg("out"), &[]).code(0).json();
     assert_eq!((&summary["rows"], summary["classes"].as_object().unwrap().len()), (&12.into(), 2));
+    assert!(fs::read_to_string(work.path("out/report.html")).unwrap().contains("\"thumbs\":{"));
     assert!(server.requests().iter().all(|r| r.method != "PUT"));
     let gone = run(&server, "key", &format!("{}/none.tar", server.url), &work.arg("other"), &[]);
     gone.code(1).says(&["none.tar"]);

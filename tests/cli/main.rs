@@ -10,6 +10,7 @@ mod interrupt;
 mod model;
 mod profile;
 mod real;
+mod report;
 mod run;
 #[path = "../source/server.rs"]
 mod server;

@@ -1,14 +1,18 @@
 // Opens a report in headless Chromium over its debugging pipe and uses it as a person would:
 //   node tests/report/browser.mjs REPORT.html [SCREENSHOT-FOLDER]
-// Exit status 1 if the page logs an error, is wider than the screen, or hover, click, lasso, search,
-// zoom or the theme button don't do what they should. Needs node 20 and a chromium in PATH.
+// Exit status 1 if the page logs an error, is wider than the screen, a figure it links to is missing, or
+// hover, click, lasso, search, zoom, keys, the legend, colours, the confusion matrix or the theme button
+// don't do what they should. Needs node 20 and a chromium in PATH.
 import { spawn } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 
 const [file, folder] = process.argv.slice(2);
+const profile = fs.mkdtempSync(path.join(os.tmpdir(), "report-browser-"));
 const chrome = spawn(process.env.CHROMIUM || "chromium",
-  ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "about:blank"],
+  ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--user-data-dir=" + profile, "--remote-debugging-pipe", "about:blank"],
   { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
 const waits = new Map(), events = [];
 let last = 0, buffer = "";
@@ -62,6 +66,66 @@ for (const [width, height, mobile] of [[1280, 900, false], [390, 844, true]]) fo
   await rest(150);
   check((await state()).selected > 3, `${where}: the lasso selects`);
   if (folder) fs.writeFileSync(path.join(folder, where + ".png"), Buffer.from((await to("Page.captureScreenshot", { format: "png", captureBeyondViewport: true })).data, "base64"));
+  await run("document.querySelector('#selection button').click(); document.getElementById('pan').click()");
+
+  // Keys: Enter picks the point nearest the middle, Escape drops it, the arrows pan.
+  const key = async (key, code) => { for (const type of ["keyDown", "keyUp"]) await to("Input.dispatchKeyEvent", { type, key, code: key, windowsVirtualKeyCode: code, text: key === "Enter" ? "\r" : undefined }); await rest(60); };
+  await run("document.getElementById('canvas').focus()");
+  await key("Escape", 27);
+  check((await state()).picked === -1, `${where}: Escape drops the pick`);
+  await key("Enter", 13);
+  check((await state()).picked >= 0, `${where}: Enter picks`);
+  const before = await run("fruitcoreReport.place(0)[0]");
+  await key("ArrowRight", 39);
+  check(await run("fruitcoreReport.place(0)[0]") < before, `${where}: an arrow pans`);
+  await run("document.getElementById('fit').click()");
+
+  // The legend: pointing at a name lights its points, a double click leaves it alone.
+  await run("document.querySelector('#legend .key').dispatchEvent(new PointerEvent('pointerenter', { pointerType: 'mouse' }))");
+  check((await state()).lit !== null, `${where}: the legend lights`);
+  await run("document.querySelector('#legend .key').dispatchEvent(new PointerEvent('pointerleave'))");
+  await run("document.querySelector('#legend .key').dispatchEvent(new MouseEvent('dblclick'))");
+  await rest(150);
+  check((await state()).shown < start.points && (await state()).shown > 0, `${where}: a double click shows one alone`);
+  await run("document.querySelector('#legend .top button').click()");
+
+  // Every colouring draws, and the classifier's matrix leads to its pictures.
+  for (const id of await run("[...document.getElementById('colour').options].map(o => o.value)")) {
+    await run(`(e => { e.value = '${id}'; e.dispatchEvent(new Event('change')) })(document.getElementById('colour'))`);
+    check((await state()).colour === id && await run("document.querySelectorAll('#legend .key').length > 0"), `${where}: colours by ${id}`);
+  }
+  if (await run("!document.getElementById('confusion').hidden")) {
+    for (const part of await run("[...document.querySelectorAll('#confusion .group button')].map((_, i) => i)")) {
+      await run(`document.querySelectorAll('#confusion .group button')[${part}].click()`);
+      const cell = "#confusion .heat td button", grid = "#confusion .grid canvas";
+      let expected;
+      if (await run(`!!document.querySelector('${cell}')`)) {
+        expected = await run(`Number(document.querySelector('${cell}').textContent.replace(/,/g, ''))`);
+        await run(`document.querySelector('${cell}').click()`);
+      } else {
+        // The first cell that holds anything, found with the keys alone.
+        await run(`document.querySelector('${grid}').focus()`);
+        for (let i = 0; i < 400; i++) {
+          await run(`document.querySelector('${grid}').dispatchEvent(new KeyboardEvent('keydown', { key: ${i % 2 ? "'ArrowRight'" : "'ArrowDown'"} }))`);
+          expected = await run("Number(document.querySelector('#confusion .said').textContent.split(': ').pop().replace(/,/g, ''))");
+          if (expected) break;
+        }
+        await run(`document.querySelector('${grid}').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }))`);
+      }
+      await rest(150);
+      const now = await state();
+      check(expected > 0 && (now.selected === expected || now.points < now.rows), `${where}: a cell of ${expected} selects its pictures, not ${now.selected}`);
+      check(now.colour === "prediction" && await run("document.querySelectorAll('#selection .card').length > 0"), `${where}: the pictures of a cell are shown`);
+    }
+    await run("document.querySelector('#selection button').click()");
+  }
+  if (await run("!document.getElementById('gazes').hidden")) {
+    check(await run("document.querySelectorAll('#gazes .thumb').length >= 2"), `${where}: saliency is shown`);
+  }
+  for (const href of await run("[...document.querySelectorAll('#run a')].map(a => a.getAttribute('href'))")) {
+    check(fs.existsSync(path.join(path.dirname(file), href)), `${where}: ${href} lies beside the page`);
+  }
+  await run("(e => { e.value = 'class'; e.dispatchEvent(new Event('change')) })(document.getElementById('colour'))");
   await run("(e => { e.value = 'no such picture'; e.dispatchEvent(new Event('input')) })(document.getElementById('search'))");
   await rest(300);
   check((await state()).selected === 0, `${where}: a search without hits selects nothing`);
@@ -78,5 +142,7 @@ for (const [width, height, mobile] of [[1280, 900, false], [390, 844, true]]) fo
 const errors = events.filter(e => e.method === "Runtime.exceptionThrown" || e.method === "Log.entryAdded" || (e.method === "Runtime.consoleAPICalled" && e.params.type === "error"));
 check(!errors.length, "errors in the console: " + JSON.stringify(errors.map(e => e.params)));
 chrome.kill();
+await rest(300);
+fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 console.log(failures ? `${failures} failed` : "the page works");
 process.exit(failures ? 1 : 0);

@@ -27,6 +27,11 @@ impl Failure {
         Self { error, code: Self::STRICT }
     }
 
+    /// The error alone, for a note about what went without it.
+    pub(crate) fn message(&self) -> String {
+        self.error.to_string()
+    }
+
     /// Prints the error and gives the exit status.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("{}", self.text());

@@ -7,22 +7,27 @@ use fruitcore::{
     classify::CentroidFit,
     host::{
         decode::Decoder,
-        report::{GazeFn, Gazed, occlusion},
+        report::{GazeFn, Gazed, occlusion, occlusion_passes},
         rows::RowFiles,
-        setup::Fitted,
+        setup::{ARTIFACT, Fitted},
     },
     pca::Rows,
     preprocess::RecipePreprocessor,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 /// Scores a picture by how far its components lie towards its class, seen from the middle of all;
 /// without a label, towards where the picture itself lies.
-pub(crate) fn of(fitted: &Fitted, files: &RowFiles) -> core::result::Result<Arc<GazeFn>, Failure> {
+pub(crate) fn of(files: &RowFiles) -> core::result::Result<Arc<GazeFn>, Failure> {
+    let Some(bytes) = files.store().get(ARTIFACT)? else {
+        let m = "the run has no artifact";
+        return Err(Error::new(ErrorKind::NotFound, Stage::Artifact, m).at(files.target()).into());
+    };
+    let fitted = Fitted::from_bytes(bytes.to_vec())?;
     let setup = fitted.setup(None, network::device(DeviceArg::default())?)?;
     let projection = fitted.projection()?.clone();
     let towards = classes(files, projection.kept())?;
-    Ok(Arc::new(move |bytes, label| {
+    Ok(Arc::new(move |bytes, label, deadline| {
         let mut decoder = Decoder::default();
         let frame = decoder.decode(bytes)?;
         let mut preprocessor = RecipePreprocessor::new(setup.recipe().clone());
@@ -46,13 +51,42 @@ pub(crate) fn of(fitted: &Fitted, files: &RowFiles) -> core::result::Result<Arc<
             Some(direction) => direction.clone(),
             None => components(&picture, 1)?,
         };
+        let mut clock = Clock::new(occlusion_passes([c, h, w]), deadline);
         let heat = occlusion(&picture, [c, h, w], |pictures, n| {
             let all = components(pictures, n)?;
+            clock.passed(n)?;
             let score = |row: &[f32]| row.iter().zip(&direction).map(|(a, b)| a * b).sum();
             Ok(all.chunks_exact(direction.len().max(1)).map(score).collect())
         })?;
         Ok(Gazed { rgb, width, height, heat })
     }))
+}
+
+/// Tells early whether a picture will be done in time.
+struct Clock {
+    begun: Instant,
+    deadline: Option<Instant>,
+    done: usize,
+    passes: usize,
+}
+
+impl Clock {
+    fn new(passes: usize, deadline: Option<Instant>) -> Self {
+        Self { begun: Instant::now(), deadline, done: 0, passes }
+    }
+
+    fn passed(&mut self, n: usize) -> Result<()> {
+        // The first pass of a network finds memory and caches cold.
+        let slack = if self.done == 0 { 0.5 } else { 1.0 };
+        self.done += n;
+        let Some(deadline) = self.deadline else { return Ok(()) };
+        let whole = self.begun.elapsed().mul_f64(self.passes as f64 / self.done as f64);
+        if self.begun + whole.mul_f64(slack) <= deadline {
+            return Ok(());
+        }
+        let m = format!("one picture takes about {:.0} s", whole.as_secs_f64());
+        Err(Error::new(ErrorKind::Limit, Stage::Featurize, m))
+    }
 }
 
 /// From the mean of the classes' centroids to each.

@@ -1,16 +1,18 @@
 //! `fruitcore report`: the page about an output.
 
 use crate::{args::PageArgs, failure::Failure, map::bar, text};
+use core::time::Duration;
 use fruitcore::host::{
     map::MapOptions,
     report::{self, ReportInfo, ReportOptions, Step},
     rows::RowFiles,
-    setup::Fitted,
     sink::Content,
 };
 
 /// Rows that t-SNE is fitted on at the end of a run; the others are placed beside their nearest.
 const QUICK_MAP: usize = 2_000;
+/// How long the end of a run waits for pictures.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn report(args: &PageArgs) -> Result<(), Failure> {
     let mut options = ReportOptions::default();
@@ -20,7 +22,15 @@ pub(crate) fn report(args: &PageArgs) -> Result<(), Failure> {
     options.thumbnails = args.thumbnails;
     options.clusters = args.k;
     options.map = (!args.no_map).then(MapOptions::default);
+    options.patience = Duration::from_secs_f64(args.patience);
+    options.predictions = args.predictions.clone();
+    options.head = args.head.clone();
     options.gazes = args.gazes;
+    options.gaze_pictures = args.gaze.clone();
+    options.gaze_time = match args.gaze_seconds {
+        Some(seconds) => Some(Duration::from_secs_f64(seconds)),
+        None => options.gaze_time.filter(|_| args.gaze.is_empty()),
+    };
     let info = write(&args.target, options, args.report.quiet)?;
     if args.report.json {
         text::print_json(&info)?;
@@ -31,9 +41,11 @@ pub(crate) fn report(args: &PageArgs) -> Result<(), Failure> {
 /// Writes the page about `target` and says where it is.
 pub(crate) fn write(target: &str, mut options: ReportOptions, quiet: bool) -> Result<ReportInfo, Failure> {
     let files = RowFiles::open(target, Content::Components)?;
-    if options.gazes > 0 && files.is_run() {
-        // Without the artifact, or without its weights, the page has no saliency maps.
-        options.gaze = Fitted::open(target).ok().and_then(|fitted| crate::gaze::of(&fitted, &files).ok());
+    if (options.gazes > 0 || !options.gaze_pictures.is_empty()) && files.is_run() {
+        match crate::gaze::of(&files) {
+            Ok(gaze) => options.gaze = Some(gaze),
+            Err(failure) => options.no_gaze = Some(failure.message()),
+        }
     }
     let bar = bar(quiet);
     let info = report::write(&files, &options, &mut |step| match step {
@@ -53,12 +65,13 @@ pub(crate) fn write(target: &str, mut options: ReportOptions, quiet: bool) -> Re
             eprintln!("note: {note}");
         }
         eprintln!(
-            "report: {}/{} ({}, {} drawn, {}), {} beside it",
+            "report: {}/{} ({}, {} drawn, {}, {}), {} beside it",
             files.store().describe(),
             info.file,
             text::bytes(info.bytes as u64),
             text::counted(info.points as u64, "point", "points"),
             text::counted(info.thumbnails as u64, "thumbnail", "thumbnails"),
+            text::counted(info.gazes as u64, "saliency map", "saliency maps"),
             text::counted(info.figures.len() as u64, "figure", "figures")
         );
     }
@@ -68,7 +81,7 @@ pub(crate) fn write(target: &str, mut options: ReportOptions, quiet: bool) -> Re
 /// The page at the end of a run: a failure is told, and the run has succeeded all the same.
 pub(crate) fn after(target: &str, quiet: bool) {
     let mut options = ReportOptions::default();
-    options.gazes = 0;
+    options.patience = PATIENCE;
     // A run should end when its work is done; `fruitcore map` takes the time for a larger map.
     let mut map = MapOptions::default();
     map.most = QUICK_MAP;

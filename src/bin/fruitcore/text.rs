@@ -3,23 +3,12 @@
 use crate::failure::Failure;
 use core::time::Duration;
 use fruitcore::{Error, ErrorKind, Stage};
+
+pub(crate) use fruitcore::host::summary::count;
 use std::{
     io::{ErrorKind as Io, Write},
     path::Path,
 };
-
-/// `1234567` as `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(c);
-    }
-    text
-}
 
 /// `1 picture`, `2 pictures`, `3 classes`.
 pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
@@ -123,10 +112,6 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_000), "1,000");
-        assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(3_400), "3.4 kB");
         assert_eq!(bytes(14_000_000), "14 MB");

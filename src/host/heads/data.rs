@@ -1,6 +1,9 @@
 //! The labelled rows of a run, and the models fitted on them.
 
-use super::{HeadKind, HeadOptions, HeadReport, ReadTables, evaluate, split::Split};
+use super::{
+    HeadKind, HeadOptions, HeadReport, ReadTables, evaluate,
+    split::{Division, Split},
+};
 use crate::{
     Error, ErrorKind, Result, Stage,
     classify::{
@@ -25,6 +28,7 @@ const PENALTIES: [f64; 7] = [100.0, 10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4];
 pub(super) struct Data<'r> {
     read: &'r ReadTables<'r>,
     split: Split,
+    pub(super) division: Division,
     pub(super) classes: Vec<String>,
     pub(super) columns: usize,
     pub(super) unlabelled: u64,
@@ -52,7 +56,7 @@ impl<'r> Data<'r> {
             Ok(())
         })?;
         let most = if options.kind == HeadKind::Neighbors { HELD_BACK_NEIGHBORS } else { HELD_BACK };
-        split.finish(options.validation, most);
+        let division = split.finish(options.validation, most);
         let classes: Vec<String> = split.classes().map(|(label, _)| String::from(label)).collect();
         let single = split.classes().filter(|(_, n)| *n == 1).map(|(label, _)| String::from(label)).collect();
         if let [] | [_] = classes.as_slice() {
@@ -70,8 +74,19 @@ impl<'r> Data<'r> {
         let bytes = rows.saturating_mul(4 * columns as u64);
         let kept = (bytes <= options.memory as u64).then(|| (Vec::new(), Vec::new()));
         let (held, held_labels) = (Vec::new(), Vec::new());
-        let mut data =
-            Self { read, split, classes, columns, unlabelled, single, fitted_on: 0, kept, held, held_labels };
+        let mut data = Self {
+            read,
+            split,
+            division,
+            classes,
+            columns,
+            unlabelled,
+            single,
+            fitted_on: 0,
+            kept,
+            held,
+            held_labels,
+        };
         data.load()?;
         Ok(data)
     }

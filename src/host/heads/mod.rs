@@ -15,10 +15,13 @@ use crate::{
 use alloc::{format, string::String, vec, vec::Vec};
 use data::Data;
 use serde::Serialize;
+use split::{Division, Split};
 use std::time::Instant;
 
 /// What an automatic threshold may lose of the right answers.
 const LOST: f64 = 0.05;
+/// A head's note on how the rows were divided that it was fitted over.
+const DIVISION: &str = "held back";
 
 /// Which classifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -248,11 +251,37 @@ pub fn fit(read: &ReadTables<'_>, options: &HeadOptions) -> Result<(Head, HeadRe
         let m = format!("accuracy {:.4} on {} pictures held back", v.accuracy, report.held_back);
         head = head.note("validation", m);
     }
+    if let Ok(division) = serde_json::to_string(&data.division) {
+        head = head.note(DIVISION, division);
+    }
     report.kind = String::from(head.model().kind());
     (report.temperature, report.threshold) = (head.temperature(), head.threshold());
     report.bytes = head.bytes();
     report.seconds = begun.elapsed().as_secs_f64();
     Ok((head, report))
+}
+
+/// Which of the rows, given as path and label, were held back when `head` was fitted over them: on those
+/// its answers are as good as on new ones. `None` if it was fitted over other rows, or doesn't say.
+///
+/// ```
+/// use fruitcore::host::{heads::{HeadOptions, fit, held_back}, sink::{Content, Table}};
+/// let mut table = Table::new(Content::Components, 1)?;
+/// for i in 0..40u8 {
+///     table.push(format!("{i}.jpg"), Some(if i % 2 == 0 { "apple" } else { "kiwi" }), &[f32::from(i % 2)])?;
+/// }
+/// let (head, report) = fit(&|take| take(&table), &HeadOptions::default())?;
+/// let back = held_back(&head, table.paths(), table.labels()).expect("fitted over these rows");
+/// assert_eq!(back.iter().filter(|b| **b).count() as u64, report.held_back);
+/// assert_eq!(held_back(&head, &table.paths()[1..], &table.labels()[1..]), None);
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+pub fn held_back(head: &Head, paths: &[String], labels: &[Option<String>]) -> Option<Vec<bool>> {
+    let division: Division = serde_json::from_str(head.notes().get(DIVISION)?).ok()?;
+    let rows = || paths.iter().map(String::as_str).zip(labels.iter().map(Option::as_deref));
+    let split = Split::again(&division, rows().filter_map(|(path, label)| Some((path, label?))))?;
+    let back = |(path, label): (&str, Option<&str>)| label.and_then(|l| split.holds_back(path, l));
+    Some(rows().map(|row| back(row) == Some(true)).collect())
 }
 
 /// How a head does on labelled rows.

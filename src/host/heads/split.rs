@@ -1,7 +1,19 @@
 //! Which rows are held back: drawn by path and class, so that order and parts don't matter.
 
-use crate::{rng::Rng, state::Checksum};
+use crate::{host::run::hex, rng::Rng, state::Checksum};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// How rows were divided, as a head's note keeps it: enough to divide them again.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Division {
+    seed: u64,
+    share: f64,
+    most: usize,
+    /// SHA-256 of the rows' paths and labels.
+    rows: String,
+}
 
 /// Classes with the pictures each has, and what is held back of each.
 #[derive(Debug, Default)]
@@ -10,6 +22,7 @@ pub(super) struct Split {
     draws: BTreeMap<String, Vec<u64>>,
     /// By class: rows whose draw is below this are held back.
     limits: BTreeMap<String, u64>,
+    digest: Sha256,
 }
 
 impl Split {
@@ -20,6 +33,10 @@ impl Split {
     /// Sees a labelled row.
     pub(super) fn see(&mut self, path: &str, label: &str) {
         let draw = self.draw(path);
+        for text in [path, label] {
+            self.digest.update((text.len() as u64).to_le_bytes());
+            self.digest.update(text);
+        }
         match self.draws.get_mut(label) {
             Some(draws) => draws.push(draw),
             None => {
@@ -28,8 +45,21 @@ impl Split {
         }
     }
 
+    /// Divides rows as `division` says; `None` if it was of other rows.
+    pub(super) fn again<'r>(
+        division: &Division,
+        rows: impl Iterator<Item = (&'r str, &'r str)>,
+    ) -> Option<Self> {
+        let mut split = Self::new(division.seed);
+        rows.for_each(|(path, label)| split.see(path, label));
+        let same = split.finish(division.share, division.most) == *division;
+        same.then_some(split)
+    }
+
     /// Holds back `share` of each class, at most `most` rows in all, and never a class's last row.
-    pub(super) fn finish(&mut self, share: f64, most: usize) {
+    pub(super) fn finish(&mut self, share: f64, most: usize) -> Division {
+        let rows = hex(&self.digest.clone().finalize());
+        let division = Division { seed: self.seed, share, most, rows };
         let rows: usize = self.draws.values().map(Vec::len).sum();
         let share = share.min(most as f64 / rows.max(1) as f64);
         for (label, draws) in &mut self.draws {
@@ -38,6 +68,7 @@ impl Split {
             let back = back.min(draws.len().saturating_sub(1));
             self.limits.insert(label.clone(), draws.get(back).copied().unwrap_or(0));
         }
+        division
     }
 
     /// Rows of each class.

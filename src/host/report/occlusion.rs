@@ -7,18 +7,30 @@ use alloc::{format, vec, vec::Vec};
 const PATCHES: usize = 6;
 const BATCH: usize = 16;
 
+/// How long a patch is along a side, and where patches begin.
+fn starts(side: usize) -> (usize, Vec<usize>) {
+    let patch = side.div_ceil(PATCHES).max(1);
+    (patch, (0..=side.saturating_sub(patch)).step_by((patch / 2).max(1)).collect())
+}
+
+/// How many pictures [`occlusion`] scores for one of `[c, h, w]`.
+pub fn occlusion_passes([_, h, w]: [usize; 3]) -> usize {
+    1 + starts(h).1.len() * starts(w).1.len()
+}
+
 /// How much each pixel matters, `[h, w]` from 0 to 1: the mean drop of the score over the patches that
 /// cover it. Patches are filled with the mean of each channel. `picture` is `[c, h, w]`; `score` gives
 /// one number for each of `n` pictures, `[n, c, h, w]`. Works with any network and any score.
 ///
 /// ```
-/// use fruitcore::host::report::occlusion;
+/// use fruitcore::host::report::{occlusion, occlusion_passes};
 /// // A "network" that looks at the upper left quarter of a 12×12 picture.
 /// let mut picture = vec![0.0; 144];
 /// (0..6).for_each(|y| (0..6).for_each(|x| picture[y * 12 + x] = 1.0));
 /// let corner = |p: &[f32]| (0..6).map(|y| p[y * 12..y * 12 + 6].iter().sum::<f32>()).sum::<f32>();
 /// let heat = occlusion(&picture, [1, 12, 12], |all, _| Ok(all.chunks(144).map(corner).collect()))?;
 /// assert!(heat[3 * 12 + 3] > 0.9 && heat[10 * 12 + 10] == 0.0);
+/// assert_eq!(occlusion_passes([1, 12, 12]), 1 + 11 * 11);
 /// # Ok::<(), fruitcore::Error>(())
 /// ```
 ///
@@ -34,10 +46,6 @@ pub fn occlusion(
         let m = format!("{} values are no picture of {c}x{h}x{w}", picture.len());
         return Err(Error::new(ErrorKind::Shape, Stage::Featurize, m));
     }
-    let starts = |side: usize| -> (usize, Vec<usize>) {
-        let patch = side.div_ceil(PATCHES).max(1);
-        (patch, (0..=side - patch).step_by((patch / 2).max(1)).collect())
-    };
     let ((ph, ys), (pw, xs)) = (starts(h), starts(w));
     let places: Vec<(usize, usize)> = ys.iter().flat_map(|y| xs.iter().map(move |x| (*y, *x))).collect();
     let means: Vec<f32> =

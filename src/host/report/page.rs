@@ -1,6 +1,6 @@
 //! The page: template, style and script around the data, in one file that loads nothing else.
 
-use super::svg::escape;
+use super::draw::escape;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, string::String};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -9,7 +9,16 @@ use sha2::{Digest, Sha256};
 
 const TEMPLATE: &str = include_str!("page/template.html");
 const STYLE: &str = include_str!("page/style.css");
-const SCRIPT: &str = include_str!("page/report.js");
+const SCRIPT: &str = concat!(
+    "\"use strict\";(()=>{\n",
+    include_str!("page/util.js"),
+    include_str!("page/map.js"),
+    include_str!("page/controls.js"),
+    include_str!("page/details.js"),
+    include_str!("page/charts.js"),
+    include_str!("page/sections.js"),
+    "})();\n"
+);
 
 /// The whole page.
 pub(super) fn page(title: &str, data: &impl Serialize) -> Result<String> {

@@ -11,12 +11,17 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 use bytes::Bytes;
+use core::time::Duration;
 use futures::StreamExt;
 use rayon::prelude::*;
 use serde::Serialize;
 
 /// Pictures fetched before a batch is decoded.
-const BATCH: usize = 128;
+const BATCH: usize = 64;
+/// Pictures fetched at once.
+const AT_ONCE: usize = 16;
+/// What waiting without end comes to.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Pixels along a side of a sheet, about.
 const SHEET: usize = 2016;
 
@@ -39,42 +44,74 @@ pub(super) fn square(size: usize) -> Result<RecipePreprocessor> {
     Ok(RecipePreprocessor::new(Recipe::new("thumbnail", steps)?))
 }
 
-/// Fetches the pictures `wanted` (path to number) and hands what `make` makes of each to `take`, in
-/// the source's order. Pictures that are gone or damaged are passed over.
+/// How fetching went.
+#[derive(Debug, Default)]
+pub(super) struct Fetched {
+    /// Whether time was up before all pictures were there.
+    pub(super) late: bool,
+    /// The first thing that went wrong, if anything did.
+    pub(super) error: Option<Error>,
+}
+
+/// Fetches the pictures `wanted` (path to number), some at once, and hands what `make` makes of each to
+/// `take`. Pictures that are gone or damaged are passed over, as are all that `patience` isn't enough
+/// for.
 pub(super) fn each<T: Send>(
     source: &dyn Source,
     wanted: &BTreeMap<&str, usize>,
+    patience: Duration,
     make: &(dyn Fn(usize, &Bytes) -> Result<T> + Sync),
     take: &mut dyn FnMut(usize, T),
-) -> Result<()> {
+) -> Result<Fetched> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::new(ErrorKind::Io, Stage::Source, format!("{e}")).because(e))?;
-    let mut work = |batch: &mut Vec<(usize, Bytes)>| {
-        let made: Vec<_> = batch.par_iter().map(|(i, bytes)| (*i, make(*i, bytes))).collect();
-        made.into_iter().filter_map(|(i, t)| Some((i, t.ok()?))).for_each(|(i, t)| take(i, t));
-        batch.clear();
-    };
-    runtime.block_on(async {
-        let mut list = source.list();
-        let (mut batch, mut left) = (Vec::new(), wanted.len());
-        while left > 0 {
-            let Some(object) = list.next().await else { break };
-            let Ok(object) = object else { continue };
-            let object: Object = object;
-            let Some(&i) = wanted.get(object.path.as_str()) else { continue };
-            left -= 1;
-            if let Ok(bytes) = source.fetch(&object).await {
-                batch.push((i, bytes));
-            }
-            if batch.len() == BATCH {
-                work(&mut batch);
+    let mut fetched = Fetched::default();
+    let mut work = |batch: Vec<Result<(usize, Bytes)>>, fetched: &mut Fetched| {
+        let (there, failed): (Vec<_>, Vec<_>) = batch.into_iter().partition(Result::is_ok);
+        let there: Vec<_> = there.into_iter().flatten().collect();
+        let made: Vec<_> = there.par_iter().map(|(i, bytes)| (*i, make(*i, bytes))).collect();
+        for (i, made) in made {
+            match made {
+                Ok(made) => take(i, made),
+                Err(e) => fetched.error = fetched.error.take().or(Some(e)),
             }
         }
-        work(&mut batch);
+        fetched.error = fetched.error.take().or_else(|| failed.into_iter().find_map(Result::err));
+    };
+    runtime.block_on(async {
+        let found = source.list().filter_map(|object| async {
+            match object {
+                Ok(object) => wanted.get(object.path.as_str()).map(|i| Ok((*i, object))),
+                Err(e) => Some(Err(e)),
+            }
+        });
+        // Listing ends with the last picture wanted: the rest of a bucket isn't of interest.
+        let mut left = wanted.len();
+        let found = found.take_while(move |object| {
+            let go_on = left > 0;
+            left -= usize::from(go_on && object.is_ok());
+            core::future::ready(go_on)
+        });
+        let fetches = found.map(|object| async {
+            let (i, object): (usize, Object) = object?;
+            Ok((i, source.fetch(&object).await?))
+        });
+        let mut batches = core::pin::pin!(fetches.buffer_unordered(AT_ONCE).chunks(BATCH));
+        let until = tokio::time::Instant::now() + patience.min(LONGEST);
+        loop {
+            match tokio::time::timeout_at(until, batches.next()).await {
+                Ok(Some(batch)) => work(batch, &mut fetched),
+                Ok(None) => break,
+                Err(_) => {
+                    fetched.late = true;
+                    break;
+                }
+            }
+        }
     });
-    Ok(())
+    Ok(fetched)
 }
 
 /// Decoded and through `recipe`, as interleaved RGB.

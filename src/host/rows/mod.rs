@@ -22,7 +22,7 @@ mod text;
 mod write;
 
 #[cfg(feature = "report")]
-pub(crate) use named::named;
+pub(crate) use named::{named, named_in};
 pub(crate) use write::put_json;
 pub use write::{Column, encode_columns};
 

@@ -24,22 +24,50 @@ pub(crate) fn named(
     for extension in ["parquet", "arrow", "csv"] {
         let name = format!("{stem}.{extension}");
         let Some(bytes) = store.get(&name)? else { continue };
-        let found = match extension {
-            "parquet" => {
-                let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-                    .and_then(ParquetRecordBatchReaderBuilder::build)
-                    .map_err(|e| corrupt(format!("{e}")).at(&*name))?;
-                batches(reader, wanted)
-            }
-            "arrow" => match FileReader::try_new(Cursor::new(bytes), None) {
-                Ok(reader) => batches(reader, wanted),
-                Err(e) => Err(corrupt(format!("{e}"))),
-            },
-            _ => csv(&bytes, wanted),
+        let found = named_in(bytes, wanted);
+        let ours = |e: crate::Error| {
+            let m = format!("{}; delete the file to have it made anew", e.message());
+            corrupt(m).because(e).at(format!("{}/{name}", store.describe()))
         };
-        return found.map(Some).map_err(|e| e.at(format!("{}/{name}", store.describe())));
+        return found.map(Some).map_err(ours);
     }
     Ok(None)
+}
+
+/// The columns `wanted` of a Parquet, Arrow or CSV file, or of one JSON object a line, told by content.
+pub(crate) fn named_in(bytes: Bytes, wanted: &[&[&str]]) -> Result<Vec<Vec<String>>> {
+    if bytes.starts_with(b"PAR1") {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+            .and_then(ParquetRecordBatchReaderBuilder::build)
+            .map_err(|e| corrupt(format!("{e}")))?;
+        return batches(reader, wanted);
+    }
+    if bytes.starts_with(b"ARROW1") {
+        let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(|e| corrupt(format!("{e}")))?;
+        return batches(reader, wanted);
+    }
+    match bytes.first() {
+        Some(b'{') => json_lines(&bytes, wanted),
+        _ => csv(&bytes, wanted),
+    }
+}
+
+fn json_lines(bytes: &[u8], wanted: &[&[&str]]) -> Result<Vec<Vec<String>>> {
+    let mut all = vec![Vec::new(); wanted.len()];
+    let lines = bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty());
+    for (number, line) in lines.enumerate() {
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(line).map_err(|e| corrupt(format!("line {}: {e}", number + 1)))?;
+        for (names, into) in wanted.iter().zip(&mut all) {
+            let value = names.iter().find_map(|n| object.get(*n)).ok_or_else(|| missing(names))?;
+            into.push(match value {
+                serde_json::Value::Null => String::new(),
+                serde_json::Value::String(text) => text.clone(),
+                other => format!("{other}"),
+            });
+        }
+    }
+    Ok(all)
 }
 
 fn batches(
@@ -82,5 +110,5 @@ fn csv(bytes: &Bytes, wanted: &[&[&str]]) -> Result<Vec<Vec<String>>> {
 }
 
 fn missing(names: &[&str]) -> crate::Error {
-    corrupt(format!("no column `{}`; delete the file to have it made anew", names.join("` or `")))
+    corrupt(format!("there is no column `{}`", names.join("` or `")))
 }

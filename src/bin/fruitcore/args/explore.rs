@@ -121,9 +121,27 @@ pub(crate) struct PageArgs {
     /// Make no t-SNE map; one that is there is shown
     #[arg(long)]
     pub(crate) no_map: bool,
-    /// Pictures for which the page shows where the network looks; about a hundred forward passes each
+    /// Seconds to wait for the pictures
+    #[arg(long, value_name = "S", default_value_t = 120.0, value_parser = parse_seconds)]
+    pub(crate) patience: f64,
+    /// What was predicted for the pictures: the output of `predict --csv` or `--json`, or a confusion
+    /// matrix of `evaluate` [default: what the artifact's head says of the run's own rows]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// Which of the artifact's heads [default: the first]
+    #[arg(long, value_name = "NAME", conflicts_with = "predictions")]
+    pub(crate) head: Option<String>,
+    /// Pictures for which the page shows where the network looks, about a hundred forward passes each;
+    /// 0 for none
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) gazes: usize,
+    /// Show where the network looks in this picture, named by path or file name (may be repeated)
+    /// [default: some confused ones, and one of each class]
+    #[arg(long, value_name = "PICTURE")]
+    pub(crate) gaze: Vec<String>,
+    /// Seconds it may take to find out where the network looks [default: 3, or no limit with --gaze]
+    #[arg(long, value_name = "S", value_parser = parse_seconds)]
+    pub(crate) gaze_seconds: Option<f64>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -133,6 +151,13 @@ pub(crate) struct PageArgs {
 pub(crate) enum Clusters {
     Auto,
     Fixed(usize),
+}
+
+fn parse_seconds(s: &str) -> Result<f64, String> {
+    match s.parse::<f64>() {
+        Ok(t) if (0.0..=1e9).contains(&t) => Ok(t),
+        _ => Err("write a number of seconds, at least 0".to_owned()),
+    }
 }
 
 fn parse_k(s: &str) -> Result<Clusters, String> {
