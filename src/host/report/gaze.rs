@@ -45,12 +45,14 @@ pub(super) fn choose(
         let mut pair = |row: &usize| pairs.insert((classes.of.get(*row), predictions.of.get(*row)));
         chosen.extend(predictions.confused(classes).into_iter().filter(|row| pair(row)).take(most / 2));
     }
-    let mut seen = BTreeSet::new();
+    // Classes from all over the list, the first picture of each that isn't there yet.
+    let left = most.saturating_sub(chosen.len()).min(classes.names.len().max(1));
+    let mut wanted: BTreeSet<Option<u32>> = match classes.is_empty() {
+        true => BTreeSet::from([None]),
+        false => (0..left).map(|i| u32::try_from(i * classes.names.len() / left).ok()).collect(),
+    };
     for (row, class) in classes.of.iter().enumerate() {
-        if chosen.len() >= most {
-            break;
-        }
-        if seen.insert(class) && !chosen.contains(&row) {
+        if !wanted.is_empty() && !chosen.contains(&row) && wanted.remove(class) {
             chosen.push(row);
         }
     }
@@ -114,7 +116,7 @@ pub(super) fn overlay(gazed: &Gazed) -> Vec<u8> {
         let t = heat.clamp(0.0, 1.0);
         for (v, hot) in pixel.iter_mut().zip([255.0, 150.0, 0.0]) {
             let base = gray * 0.75;
-            *v = (base + (0.55 * hot + 0.45 * gray - base) * t) as u8;
+            *v = (base + (0.75 * hot + 0.3 * gray - base) * t).min(255.0) as u8;
         }
     }
     rgb
@@ -123,7 +125,10 @@ pub(super) fn overlay(gazed: &Gazed) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, Stage};
+    use crate::{
+        Error, Stage,
+        host::sink::{Content, Table},
+    };
 
     fn gazed() -> Gazed {
         Gazed { rgb: alloc::vec![100; 12], width: 2, height: 2, heat: alloc::vec![0.0, 1.0, 0.0, 0.0] }
@@ -156,6 +161,19 @@ mod tests {
         let (seen, why) = look(&never, &pictures, &|_| None, Some(Duration::from_secs(3)));
         assert!(seen.is_empty() && why.unwrap().contains("90 s"));
         assert!(asked.into_inner() <= rayon::current_num_threads());
+    }
+
+    #[test]
+    fn pictures_are_chosen_from_all_classes() {
+        let mut table = Table::new(Content::Components, 1).unwrap();
+        for i in 0..60 {
+            table.push(format!("{i}.jpg"), Some(&format!("class {}", i % 20)), &[0.0]).unwrap();
+        }
+        let chosen = choose(&[], 4, &Classes::of(&table), None);
+        assert_eq!(chosen.iter().map(|i| i % 20).collect::<Vec<_>>(), [0, 5, 10, 15]);
+        assert_eq!(choose(&[7, 9, 3], 2, &Classes::of(&table), None), [7, 9]);
+        assert_eq!(choose(&[], 100, &Classes::of(&table), None).len(), 20);
+        assert!(choose(&[], 0, &Classes::of(&table), None).is_empty());
     }
 
     #[test]

@@ -50,9 +50,9 @@ pub struct ReportOptions {
     pub map: Option<MapOptions>,
     /// Clusters if there are none yet; unset: as many as classes, or found by silhouette.
     pub clusters: Option<usize>,
-    /// Answers for the pictures: a file of [`predict`](crate::classify::Head::predict)'s program, as CSV,
-    /// JSON lines, Parquet or Arrow with columns `path` and `prediction`, or a confusion matrix as CSV.
-    /// Unset: what the artifact's head says of the run's own rows, if it has one.
+    /// Answers for the pictures: CSV, JSON lines, Parquet or Arrow with columns `path` and `prediction`,
+    /// as `fruitcore predict` writes them, or the confusion matrix of `fruitcore evaluate`. Unset: what
+    /// the artifact's head says of the run's own rows, if it has one.
     pub predictions: Option<PathBuf>,
     /// Which of the artifact's heads; unset: the first.
     pub head: Option<String>,

@@ -12,6 +12,7 @@ use crate::{
     host::{
         heads::held_back,
         rows::{RowFiles, named_in},
+        setup::ARTIFACT,
         sink::{Content, Table},
         summary::count,
     },

@@ -23,7 +23,7 @@ const heat = (m, rowName, columnName, choose, diagonal) => {
 };
 const smallHeat = ({ m, rowName, columnName, choose, diagonal, value, share }) => {
   const head = el("tr", {}, el("th", {}, `${rowName} ╲ ${columnName}`), ...m.columns.map(c => el("th", { scope: "col" }, c)));
-  const body = m.rows.map((name, r) => el("tr", {}, el("th", { scope: "row" }, name), ...m.columns.map((column, c) => {
+  const body = m.rows.map((name, r) => el("tr", {}, el("th", { scope: "row", title: name }, name), ...m.columns.map((column, c) => {
     const v = value(r, c), td = el("td", { className: diagonal && r === c ? "same" : "" });
     if (v) {
       const text = `${count(v)} of ${rowName} ${name}, ${columnName} ${column}`;
@@ -38,7 +38,7 @@ const smallHeat = ({ m, rowName, columnName, choose, diagonal, value, share }) =
 };
 // Too many cells for a table: one canvas, read cell by cell with the pointer or the arrow keys.
 const largeHeat = ({ m, rowName, columnName, choose, diagonal, value, share }) => {
-  const rows = m.rows.length, columns = m.columns.length, side = columns <= 200 && rows <= 400 ? 9 : 3, gutter = side > 3 ? 150 : 0;
+  const rows = m.rows.length, columns = m.columns.length, side = columns <= 200 && rows <= 400 ? 9 : 3, gutter = side > 3 ? (innerWidth < 720 ? 110 : 150) : 0;
   const width = gutter + columns * side, height = rows * side, ratio = Math.min(2, devicePixelRatio || 1);
   const canvas = el("canvas", { width: width * ratio, height: height * ratio, tabIndex: 0, role: "application",
     ariaLabel: `${count(rows)} × ${count(columns)}: ${rowName} against ${columnName}. Arrow keys move from cell to cell${choose ? ", Enter shows its pictures" : ""}.` });

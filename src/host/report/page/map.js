@@ -31,16 +31,21 @@ const shapeDistance = (shape, x, y) => {
     default: return Math.hypot(x, y) - 1;
   }
 };
+// A mark's pixels as offsets in the picture: those it covers, and those at its edge with how much.
 const masks = new Map();
 const mask = (shape, r) => {
-  const key = shape + ":" + r;
+  const key = shape + ":" + r + ":" + W;
   if (masks.has(key)) return masks.get(key);
-  const half = Math.ceil(r * 1.25), side = 2 * half + 1, alpha = new Uint8Array(side * side);
-  for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
-    const d = shapeDistance(shape, (x - half) / r, (y - half) / r) * r;
-    alpha[y * side + x] = Math.round(Math.max(0, Math.min(1, 0.5 - d)) * 225);
+  if (masks.size > 64) masks.clear();
+  const half = Math.ceil(r * 1.25), all = [];
+  for (let y = -half; y <= half; y++) for (let x = -half; x <= half; x++) {
+    const alpha = Math.round(Math.max(0, Math.min(1, 0.5 - shapeDistance(shape, x / r, y / r) * r)) * 225);
+    if (alpha) all.push([x, y, alpha]);
   }
-  const m = { half, side, alpha };
+  // Of many points the inner pixels hide what is below, which takes a fraction of the time.
+  const solid = all.filter(p => n > 30000 && p[2] === 225), soft = all.filter(p => !(n > 30000 && p[2] === 225));
+  const offsets = of => Int32Array.from(of, ([x, y]) => y * W + x);
+  const m = { half, solid: offsets(solid), soft: offsets(soft), alpha: Uint8Array.from(soft, p => p[2]), xs: Int32Array.from([...solid, ...soft], p => p[0]) };
   masks.set(key, m);
   return m;
 };
@@ -62,11 +67,12 @@ const fit = () => {
   box.x = (a + b) / 2; box.y = (c + d) / 2;
   box.scale = box.home = 0.92 * Math.min(W / Math.max(b - a, 1e-9), H / Math.max(d - c, 1e-9));
 };
-let queued = false, stride = 1, settle;
-// While a large map moves, part of its points is drawn; all of them once it rests.
+let queued = false, stride = 1, settle, cost = 0;
+// While a map moves that takes longer than a frame, part of its points is drawn; all of them once it
+// rests.
 const moving = () => {
-  if (n > 30000) {
-    stride = Math.ceil(n / 20000);
+  if (cost > 14) {
+    stride = Math.min(64, Math.ceil(cost / 8));
     clearTimeout(settle);
     settle = setTimeout(() => { stride = 1; redraw(); }, 160);
   }
@@ -75,6 +81,7 @@ const moving = () => {
 const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(() => { queued = false; draw(); }); } };
 const draw = () => {
   if (!n) return;
+  const begun = performance.now();
   const buffer = image.data, words = new Uint32Array(buffer.buffer);
   const back = rgb(theme === "dark" ? "#181b1f" : "#ffffff");
   words.fill(0xff000000 | back[2] << 16 | back[1] << 8 | back[0]);
@@ -82,34 +89,38 @@ const draw = () => {
   const looks = colour.names.map((_, i) => style(i)), faint = rgb(theme === "dark" ? "#4b535c" : "#c3c9cf");
   const none = { rgb: rgb("#8a8f94"), mask: mask(0, r * 0.7) };
   const glyphs = looks.map(l => ({ rgb: rgb(l.colour), mask: mask(l.shape, r) }));
+  shown.fill(0);
   const drawAll = front => {
     for (let i = 0; i < n; i += stride) {
       const c = colour.of[i];
-      if (hidden.has(c)) { shown[i] = 0; continue; }
+      if (hidden.has(c)) continue;
       const isFront = lit === null ? !selected || selected.has(i) : c === lit;
       if (isFront !== front) continue;
       const x = Math.round((p[2 * i] - box.x) * box.scale + W / 2), y = Math.round(H / 2 - (p[2 * i + 1] - box.y) * box.scale);
       sx[i] = x; sy[i] = y;
-      const g = c === NONE ? none : glyphs[c], { half, side, alpha } = g.mask;
-      if (x < -half || y < -half || x >= W + half || y >= H + half) { shown[i] = 0; continue; }
+      const g = c === NONE ? none : glyphs[c], { half, solid, soft, alpha, xs } = g.mask;
+      if (x < -half || y < -half || x >= W + half || y >= H + half) continue;
       shown[i] = 1;
-      const [R, G, B] = isFront ? g.rgb : faint;
-      const x0 = Math.max(0, x - half), x1 = Math.min(W - 1, x + half), y0 = Math.max(0, y - half), y1 = Math.min(H - 1, y + half);
-      for (let py = y0; py <= y1; py++) {
-        let m = (py - y + half) * side + x0 - x + half, q = 4 * (py * W + x0);
-        for (let px = x0; px <= x1; px++, m++, q += 4) {
-          const a = alpha[m];
-          if (!a) continue;
-          buffer[q] += (R - buffer[q]) * a >> 8;
-          buffer[q + 1] += (G - buffer[q + 1]) * a >> 8;
-          buffer[q + 2] += (B - buffer[q + 2]) * a >> 8;
-        }
+      const [R, G, B] = isFront ? g.rgb : faint, word = 0xff000000 | B << 16 | G << 8 | R;
+      const base = y * W + x, inside = x >= half && x < W - half, pixels = words.length;
+      for (let k = 0; k < solid.length; k++) {
+        const at = base + solid[k];
+        if (inside ? at >= 0 && at < pixels : at >= 0 && at < pixels && x + xs[k] >= 0 && x + xs[k] < W) words[at] = word;
+      }
+      for (let k = 0; k < soft.length; k++) {
+        const at = base + soft[k];
+        if (at < 0 || at >= pixels || !(inside || x + xs[solid.length + k] >= 0 && x + xs[solid.length + k] < W)) continue;
+        const a = alpha[k], q = at << 2;
+        buffer[q] += (R - buffer[q]) * a >> 8;
+        buffer[q + 1] += (G - buffer[q + 1]) * a >> 8;
+        buffer[q + 2] += (B - buffer[q + 2]) * a >> 8;
       }
     }
   };
   if (selected || lit !== null) drawAll(false);
   drawAll(true);
   canvas.getContext("2d").putImageData(image, 0, 0);
+  if (stride === 1) cost = performance.now() - begun;
   grid = null;
   marks();
 };
@@ -121,6 +132,8 @@ const marks = () => {
     if (i < 0 || !shown[i]) return;
     g.beginPath(); g.arc(sx[i], sy[i], (radius() + 4) * dpr, 0, 7); g.lineWidth = w * dpr; g.strokeStyle = theme === "dark" ? "#fff" : "#000"; g.stroke();
   };
+  // A few selected among many would be lost.
+  if (selected && selected.size <= 60) selected.forEach(i => ring(i, 1));
   ring(hover, 1.5); ring(picked, 3);
   if (path && path.length > 1) {
     g.beginPath(); path.forEach(([x, y], i) => i ? g.lineTo(x, y) : g.moveTo(x, y)); g.closePath();
