@@ -4,7 +4,7 @@
 //! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS`: writes the features once,
 //! then answers each line with the seconds one run over all pictures took.
 
-use fruitcore::featurize::kernels::{Plan, PlanOptions, Workspace};
+use fruitcore::featurize::kernels::{Plan, PlanOptions, Team, Workspace};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::WeightSource;
 use fruitcore::{Error, ErrorKind, Stage};
@@ -33,15 +33,19 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
-/// Each thread takes an equal share of the pictures.
+/// Each thread takes an equal share of the pictures, or all of them a part of a single picture.
 fn run(
     plan: &Plan,
     workspaces: &mut [Workspace],
+    team: &mut Team,
     input: &[f32],
     features: &mut [f32],
 ) -> fruitcore::Result<()> {
     let picture: usize = plan.input_shape().iter().product();
     let n = input.len() / picture;
+    if 2 * n <= team.threads() {
+        return team.run(plan, input, features);
+    }
     let share = n.div_ceil(workspaces.len());
     let mut work: Vec<_> = workspaces
         .iter_mut()
@@ -77,6 +81,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     drop(bytes);
     let threads: usize = threads.parse()?;
     let mut workspaces = (0..threads.max(1)).map(|_| plan.workspace()).collect::<Result<Vec<_>, _>>()?;
+    let mut team = Team::new(threads.max(1))?;
     let input = floats(&fs::read(input)?);
     let n = input.len() / plan.input_shape().iter().product::<usize>();
     let mut out = vec![0.0; n * plan.feature_len()];
@@ -87,13 +92,13 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         plan.weight_bytes() >> 20,
         plan.workspace_bytes() >> 20,
     );
-    run(&plan, &mut workspaces, &input, &mut out)?;
+    run(&plan, &mut workspaces, &mut team, &input, &mut out)?;
     fs::write(features, out.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
     println!("ready");
     for line in io::stdin().lines() {
         line?;
         let start = Instant::now();
-        run(&plan, &mut workspaces, &input, &mut out)?;
+        run(&plan, &mut workspaces, &mut team, &input, &mut out)?;
         println!("{:.6}", start.elapsed().as_secs_f64());
         io::stdout().flush()?;
     }

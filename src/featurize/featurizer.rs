@@ -2,6 +2,8 @@
 
 use super::Featurizer;
 use super::burn_net::BurnNet;
+#[cfg(feature = "rayon")]
+use super::kernels::Team;
 use super::kernels::{Plan, PlanOptions, Shared};
 use super::network::Graph;
 use super::weights::WeightSource;
@@ -40,7 +42,16 @@ pub struct NetworkFeaturizer {
     feature_len: usize,
     device: Device,
     executor: Executor,
-    parallel: bool,
+    #[cfg(feature = "rayon")]
+    parallel: Option<Parallel>,
+}
+
+/// What a single call is divided with.
+#[cfg(feature = "rayon")]
+#[derive(Default)]
+struct Parallel {
+    /// Started by the first call that has a use for it.
+    team: std::sync::Mutex<Option<Team>>,
 }
 
 /// What computes the features.
@@ -77,28 +88,36 @@ impl NetworkFeaturizer {
     pub fn with_burn_operations(graph: &Graph, source: &dyn WeightSource, device: &Device) -> Result<Self> {
         let executor = Executor::Burn(BurnNet::new(graph, &Checked(source), device)?);
         let (input, feature_len) = (graph.input_shape(), graph.feature_len());
-        Ok(Self { input, feature_len, device: device.clone(), executor, parallel: false })
+        Ok(Self::with_executor(input, feature_len, device, executor))
     }
 
     /// A plan built with options of one's own; batches from any device are brought to the CPU and
     /// features are put on `device`.
     pub fn from_plan(plan: Plan, device: &Device) -> Self {
+        let (input, feature_len) = (plan.input_shape(), plan.feature_len());
+        Self::with_executor(input, feature_len, device, Executor::Plan(Box::new(Shared::new(plan))))
+    }
+
+    fn with_executor(input: [usize; 3], feature_len: usize, device: &Device, executor: Executor) -> Self {
         Self {
-            input: plan.input_shape(),
-            feature_len: plan.feature_len(),
+            input,
+            feature_len,
             device: device.clone(),
-            executor: Executor::Plan(Box::new(Shared::new(plan))),
-            parallel: false,
+            executor,
+            #[cfg(feature = "rayon")]
+            parallel: None,
         }
     }
 
-    /// Splits the pictures of one call among rayon's threads (on the CPU; elsewhere the device does).
+    /// Uses as many threads as rayon has for one call (on the CPU; elsewhere the device does): pictures
+    /// are divided among them, and where a call has at most half as many pictures as there are threads,
+    /// all threads compute each picture together, as a [`Team`].
     ///
     /// For programs that call from one thread; with a thread per core calling, leave it off.
     #[cfg(feature = "rayon")]
     #[must_use]
     pub fn parallel(self) -> Self {
-        Self { parallel: true, ..self }
+        Self { parallel: Some(Parallel::default()), ..self }
     }
 
     /// The plan it runs; `None` where it runs Burn's operations.
@@ -142,7 +161,7 @@ impl Featurizer for NetworkFeaturizer {
             Executor::Burn(net) if batch.device() == self.device => net.forward(batch),
             Executor::Burn(net) => net.forward(batch.to_device(&self.device)),
             Executor::Plan(shared) => {
-                let features = run(shared, batch, n * self.feature_len, self.parallel)?;
+                let features = self.run(shared, batch, n * self.feature_len)?;
                 let data = TensorData::new(features, [n, self.feature_len]);
                 Ok(Tensor::from_data(data, &self.device))
             }
@@ -150,33 +169,50 @@ impl Featurizer for NetworkFeaturizer {
     }
 }
 
-/// Runs a plan on a batch; on a CPU device the batch's memory is read in place.
-fn run(shared: &Shared, batch: Tensor<4>, len: usize, parallel: bool) -> Result<Vec<f32>> {
-    let unreadable = |why: String| {
-        let message = format!("the batch can't be read on the CPU ({why}); move it to a CPU device first");
-        Error::new(ErrorKind::Unsupported, Stage::Featurize, message)
-    };
-    let data = batch.try_into_data().map_err(|e| unreadable(format!("{e}")))?;
-    let pictures = data.as_slice::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
-    let mut features = vec![0.0; len];
-    let _ = parallel;
-    #[cfg(feature = "rayon")]
-    if parallel {
-        use rayon::prelude::*;
-        let plan = shared.plan();
-        let picture: usize = plan.input_shape().iter().product();
-        let n = pictures.len() / picture.max(1);
-        let share = n.div_ceil(rayon::current_num_threads()).min(plan.micro_batch()).max(1);
-        if n > share {
-            pictures
-                .par_chunks(share * picture)
-                .zip(features.par_chunks_mut(share * plan.feature_len()))
-                .try_for_each(|(pictures, features)| shared.run(pictures, features))?;
+impl NetworkFeaturizer {
+    /// Runs a plan on a batch; on a CPU device the batch's memory is read in place.
+    fn run(&self, shared: &Shared, batch: Tensor<4>, len: usize) -> Result<Vec<f32>> {
+        let unreadable = |why: String| {
+            let message =
+                format!("the batch can't be read on the CPU ({why}); move it to a CPU device first");
+            Error::new(ErrorKind::Unsupported, Stage::Featurize, message)
+        };
+        let data = batch.try_into_data().map_err(|e| unreadable(format!("{e}")))?;
+        let pictures = data.as_slice::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
+        let mut features = vec![0.0; len];
+        #[cfg(feature = "rayon")]
+        if let Some(parallel) = &self.parallel {
+            parallel.run(shared, pictures, &mut features)?;
             return Ok(features);
         }
+        shared.run(pictures, &mut features)?;
+        Ok(features)
     }
-    shared.run(pictures, &mut features)?;
-    Ok(features)
+}
+
+#[cfg(feature = "rayon")]
+impl Parallel {
+    fn run(&self, shared: &Shared, pictures: &[f32], features: &mut [f32]) -> Result<()> {
+        use rayon::prelude::*;
+        let plan = shared.plan();
+        let picture = plan.input_shape().iter().product::<usize>().max(1);
+        let (n, threads) = (pictures.len() / picture, rayon::current_num_threads());
+        if 2 * n <= threads {
+            // One team is enough: who finds it busy has a thread of its own.
+            if let Ok(mut team) = self.team.try_lock() {
+                let team = match &mut *team {
+                    Some(team) => team,
+                    none => none.insert(Team::new(threads.min(256))?),
+                };
+                return team.run(plan, pictures, features);
+            }
+        }
+        let share = n.div_ceil(threads).min(plan.micro_batch()).max(1);
+        pictures
+            .par_chunks(share * picture)
+            .zip(features.par_chunks_mut(share * plan.feature_len()))
+            .try_for_each(|(pictures, features)| shared.run(pictures, features))
+    }
 }
 
 /// Whether tensors on the device lie in this process' memory and compute on its CPU.

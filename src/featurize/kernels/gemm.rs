@@ -13,6 +13,7 @@ use super::{
     isa::Kernels,
     simd::{LANES, Simd},
 };
+use core::ops::Range;
 
 /// One output tile and where its operands are.
 pub(super) struct Tile {
@@ -184,6 +185,14 @@ impl Pixels {
 }
 
 impl Product<'_> {
+    /// The same for some output blocks only; the first is a multiple of [`Kernels::nb`]. The output and
+    /// residual then begin at the first of them.
+    pub(super) fn columns(self, columns: &Range<usize>) -> Self {
+        let b = self.b.wrapping_add(columns.start * LANES * self.depth());
+        let bias = offset(self.bias, columns.start * LANES);
+        Self { b, bias, blocks: columns.len(), ..self }
+    }
+
     /// Rows of packed weights.
     pub(super) fn depth(&self) -> usize {
         let group = if self.planar { 1 } else { LANES };

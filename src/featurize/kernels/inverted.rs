@@ -4,6 +4,7 @@
 use super::exec::{Run, Strip};
 use super::gemm::{Pixels, offset};
 use super::layer::{DepthwiseLayer, Layer, NEAR, ProductLayer, blocks};
+use super::share::prefers_columns;
 use super::simd::LANES;
 use core::ptr;
 
@@ -51,6 +52,18 @@ impl InvertedLayer {
         }
     }
 
+    /// Whether a team divides the expanded channels, and meets before the projection, instead of rows:
+    /// where channels are many and pixels few, so that each weight is read by one thread and no row is
+    /// expanded twice.
+    fn by_channels(&self) -> bool {
+        self.expand.is_some() && prefers_columns(blocks(self.to[0]), self.to[1] * self.to[2])
+    }
+
+    /// What a team has in common: the channels after the depthwise convolution.
+    pub(super) fn common(&self) -> usize {
+        if self.by_channels() { blocks(self.to[0]) * self.to[1] * self.to[2] * LANES } else { 0 }
+    }
+
     /// A row of zeros, the expanded strip, the strip after the depthwise convolution.
     pub(super) fn scratch(&self) -> usize {
         self.from[2] * LANES + self.expanded() + blocks(self.to[0]) * self.strip * self.to[2] * LANES
@@ -61,6 +74,15 @@ impl Run<'_> {
     /// # Safety
     /// As every method of [`Run`]: the plan placed `layer`'s values in this run's memory.
     pub(super) unsafe fn inverted(&self, layer: &Layer, v: &InvertedLayer) {
+        if let (Some(_), Some(expand)) = (self.barrier, &v.expand) {
+            let (of, nb) = (self.share.of, self.plan.kernels.nb);
+            let most = blocks(v.from[0]).div_ceil(nb).div_ceil(of) * nb;
+            let room = v.from[2] * LANES * (1 + most * v.from[1]);
+            if v.by_channels() && room <= self.plan.scratch {
+                // SAFETY: as this method; scratch is large enough.
+                return unsafe { self.inverted_by_channels(layer, v, expand) };
+            }
+        }
         let [channels, h, w] = v.from;
         let [_, oh, ow] = v.to;
         let (stride, kh) = (v.depthwise.stride[0], v.depthwise.kernel[0]);
@@ -74,11 +96,13 @@ impl Run<'_> {
             ptr::write_bytes(zeros, 0, w * LANES);
             let expanded = zeros.add(w * LANES);
             let deepened = expanded.add(v.expanded());
+            let own = self.share.range(self.n * oh, 1);
             for i in 0..self.n {
                 // Expanded rows `first..end` are in scratch.
                 let (mut first, mut end) = (0, 0);
-                for y in (0..oh).step_by(v.strip) {
-                    let rows = v.strip.min(oh - y);
+                let last = own.end.saturating_sub(i * oh).min(oh);
+                for y in (own.start.saturating_sub(i * oh)..last).step_by(v.strip) {
+                    let rows = v.strip.min(last - y);
                     let top = (y * stride).saturating_sub(v.depthwise.padding.top).min(h);
                     let bottom =
                         ((y + rows - 1) * stride + kh).saturating_sub(v.depthwise.padding.top).clamp(top, h);
@@ -127,6 +151,50 @@ impl Run<'_> {
                     product.run(deepened, c.add(at), offset(r, at), px);
                 }
             }
+        }
+    }
+    /// One picture by a team: each thread expands and filters its channels, then projects to its own.
+    ///
+    /// # Safety
+    /// As [`inverted`](Self::inverted); scratch holds a row of zeros and this thread's share of the
+    /// expanded picture.
+    unsafe fn inverted_by_channels(&self, layer: &Layer, v: &InvertedLayer, expand: &ProductLayer) {
+        let [channels, h, w] = v.from;
+        let [_, oh, ow] = v.to;
+        let kernels = self.plan.kernels;
+        let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
+        let (wide, deep) = (h * w * LANES, oh * ow * LANES);
+        let columns = self.share.range(blocks(channels), kernels.nb);
+        let zeros = self.scratch;
+        // SAFETY: expanded blocks go to this thread's scratch, filtered ones to their place in the
+        // common memory, which all read after they have met.
+        unsafe {
+            ptr::write_bytes(zeros, 0, w * LANES);
+            let expanded = zeros.add(w * LANES);
+            let product = self.pointwise(expand, wide).columns(&columns);
+            product.run(a, expanded, ptr::null(), Pixels::run(h * w, wide));
+            for (at, b) in columns.enumerate() {
+                let strip = Strip {
+                    src: expanded.add(at * wide),
+                    first: 0,
+                    size: [h, w],
+                    dst: self.common.add(b * deep),
+                    residual: ptr::null(),
+                    rows: 0..oh,
+                    width: ow,
+                    zeros,
+                };
+                self.depthwise_strip(&v.depthwise, b, strip);
+            }
+            if !self.meet() {
+                return;
+            }
+            let out = blocks(v.project.sizes[1]);
+            let (columns, own) = self.share.divide(out, kernels.nb, oh * ow, kernels.mr);
+            let product = self.pointwise(&v.project, deep).columns(&columns);
+            let to = columns.start * deep + own.start * LANES;
+            let px = Pixels::run(own.len(), deep);
+            product.run(self.common.add(own.start * LANES), c.add(to), offset(r, to), px);
         }
     }
 }

@@ -51,8 +51,11 @@ mod plan;
 mod pool;
 mod profile;
 mod rearrange;
+mod share;
 mod shelf;
 mod simd;
+#[cfg(feature = "std")]
+mod team;
 #[cfg(feature = "train")]
 pub(crate) mod train;
 mod winograd;
@@ -69,3 +72,5 @@ pub(crate) use simd::Neon;
 pub(crate) use simd::Plain;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use simd::{Avx2, Avx512};
+#[cfg(feature = "std")]
+pub use team::Team;

@@ -51,6 +51,8 @@ pub struct Plan {
     pub(super) arena: usize,
     /// Floats of scratch, whatever the batch.
     pub(super) scratch: usize,
+    /// Floats a team needs besides, for one picture.
+    pub(super) common: usize,
     pub(super) micro_batch: usize,
 }
 
@@ -81,7 +83,7 @@ impl Plan {
         };
         let parameters = graph.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let packed = Buffer::with_capacity(parameters)?;
-        Builder { graph, kernels, options, weights, packed, scratch: 0 }.build()
+        Builder { graph, kernels, options, weights, packed, scratch: 0, common: 0 }.build()
     }
 
     /// Channels, height and width of one picture.
@@ -134,6 +136,7 @@ struct Builder<'a> {
     weights: &'a dyn WeightSource,
     packed: Buffer,
     scratch: usize,
+    common: usize,
 }
 
 impl Builder<'_> {
@@ -191,6 +194,7 @@ impl Builder<'_> {
             output,
             arena,
             scratch: self.scratch.next_multiple_of(LANES),
+            common: self.common.next_multiple_of(LANES),
             micro_batch: self.options.micro_batch,
         })
     }
@@ -257,6 +261,7 @@ impl Builder<'_> {
             _ => return Err(unsupported(format!("{name}: not an inverted residual"))),
         };
         self.scratch = self.scratch.max(layer.scratch());
+        self.common = self.common.max(layer.common());
         Ok((name, Kind::Inverted(layer)))
     }
 

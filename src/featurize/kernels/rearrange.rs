@@ -14,14 +14,13 @@ impl Run<'_> {
         // SAFETY: `n` planar pictures in, `n` blocked ones out.
         unsafe {
             let out = self.write(layer.output);
-            for b in 0..blocks(c) {
-                for i in 0..self.n {
-                    for p in 0..plane {
-                        for lane in 0..LANES {
-                            let ch = b * LANES + lane;
-                            let v = if ch < c { *self.input.add((i * c + ch) * plane + p) } else { 0.0 };
-                            *out.add(((b * self.n + i) * plane + p) * LANES + lane) = v;
-                        }
+            for at in self.share.range(blocks(c) * self.n, 1) {
+                let (b, i) = (at / self.n, at % self.n);
+                for p in 0..plane {
+                    for lane in 0..LANES {
+                        let ch = b * LANES + lane;
+                        let v = if ch < c { *self.input.add((i * c + ch) * plane + p) } else { 0.0 };
+                        *out.add((at * plane + p) * LANES + lane) = v;
                     }
                 }
             }
@@ -32,7 +31,7 @@ impl Run<'_> {
         let [c, h, w] = layer.from;
         let [_, oh, ow] = layer.to;
         let (a, out) = (self.read(layer.input), self.write(layer.output));
-        for plane in 0..blocks(c) * self.n {
+        for plane in self.share.range(blocks(c) * self.n, 1) {
             for y in 0..oh {
                 let top = y * p.stride[0];
                 let first = top.saturating_sub(p.padding.top);
@@ -60,7 +59,7 @@ impl Run<'_> {
         let [c, h, w] = layer.from;
         let [_, oh, ow] = layer.to;
         let (a, out) = (self.read(layer.input), self.write(layer.output));
-        for plane in 0..blocks(c) * self.n {
+        for plane in self.share.range(blocks(c) * self.n, 1) {
             for y in 0..oh {
                 for x in 0..ow {
                     let rows = y * h / oh..((y + 1) * h).div_ceil(oh);
@@ -92,7 +91,7 @@ impl Run<'_> {
         let plane = h * w;
         let (a, out) = (self.read(layer.input), self.write(layer.output));
         for i in 0..self.n {
-            for j in 0..blocks(c * plane) * LANES {
+            for j in self.share.range(blocks(c * plane) * LANES, LANES) {
                 let (ch, p) = match order {
                     FlattenOrder::Chw => (j / plane, j % plane),
                     FlattenOrder::Hwc => (j % c, j / c),

@@ -6,7 +6,7 @@ mod reference;
 
 use super::super::network::Graph;
 use super::super::weights::WeightSource;
-use super::{Isa, Plan, PlanOptions};
+use super::{Isa, Plan, PlanOptions, Team};
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec, vec::Vec};
 
@@ -63,6 +63,12 @@ fn worst_error(graph: &Graph, weights: &Seeded, n: usize, options: PlanOptions) 
             let mut workspace = plan.workspace().unwrap();
             plan.run(&mut workspace, &vec![1e3; n * picture], &mut features).unwrap();
             plan.run(&mut workspace, &input, &mut features).unwrap();
+            for threads in [2, 3] {
+                let (mut team, mut together) = (Team::new(threads).unwrap(), vec![f32::NAN; expected.len()]);
+                team.run(&plan, &vec![1e3; n * picture], &mut together).unwrap();
+                team.run(&plan, &input, &mut together).unwrap();
+                assert_eq!(together, features, "{isa:?}, {threads} threads");
+            }
             let error: f64 =
                 features.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b) * (f64::from(*a) - b)).sum();
             (libm::sqrt(error) / norm, isa)

@@ -1,0 +1,193 @@
+//! Runs a plan's layers on one micro-batch.
+
+mod depthwise;
+mod product;
+mod winograd;
+
+use super::layer::{Kind, Layer, Place};
+use super::plan::{Plan, Workspace};
+use super::rearrange::unblock;
+use super::share::{Barrier, Share};
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::format;
+use core::ptr;
+pub(super) use depthwise::Strip;
+
+/// Pointers of one thread's run over `n` pictures. Blocked values are `[blocks][n][h][w][16]`.
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) n: usize,
+    pub(super) input: *const f32,
+    pub(super) arena: *mut f32,
+    /// What a team writes and reads within a layer; of use only with a barrier.
+    pub(super) common: *mut f32,
+    /// This thread's own.
+    pub(super) scratch: *mut f32,
+    pub(super) share: Share,
+    /// Where the team meets; `None` for a thread on its own.
+    pub(super) barrier: Option<&'a Barrier>,
+}
+
+impl Plan {
+    /// Features of any number of pictures: `[n, c, h, w]` in `input` → `[n, feature_len]` in
+    /// `features`. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if the lengths aren't those of the same number of pictures;
+    /// [`ErrorKind::Mismatch`] for another plan's workspace.
+    pub fn run(&self, workspace: &mut Workspace, input: &[f32], features: &mut [f32]) -> Result<()> {
+        self.run_with(workspace, input, features, |step, layer, _| step.layer(layer))
+    }
+
+    /// [`Plan::run`] with every layer of every micro-batch handed to `each` with its index.
+    pub(super) fn run_with(
+        &self,
+        workspace: &mut Workspace,
+        input: &[f32],
+        features: &mut [f32],
+        mut each: impl FnMut(&Step<'_>, &Layer, usize),
+    ) -> Result<()> {
+        self.count(input, features)?;
+        let (picture, feature) = (self.input.iter().product::<usize>(), self.feature_len());
+        let memory = workspace.0.as_mut_slice();
+        if size_of_val(memory) < self.workspace_bytes() {
+            return Err(Error::new(
+                ErrorKind::Mismatch,
+                Stage::Featurize,
+                "the workspace is another plan's; make one with Plan::workspace",
+            ));
+        }
+        let (scratch, arena) = memory.split_at_mut(self.scratch);
+        let batches = input.chunks(self.micro_batch * picture);
+        for (input, features) in batches.zip(features.chunks_mut(self.micro_batch * feature)) {
+            let run = Run {
+                plan: self,
+                n: input.len() / picture,
+                input: input.as_ptr(),
+                arena: arena.as_mut_ptr(),
+                common: ptr::null_mut(),
+                scratch: scratch.as_mut_ptr(),
+                share: Share::WHOLE,
+                barrier: None,
+            };
+            for (i, layer) in self.layers.iter().enumerate() {
+                each(&Step(&run), layer, i);
+            }
+            // SAFETY: all layers have run on this micro-batch.
+            unsafe { run.finish(features) }
+        }
+        Ok(())
+    }
+
+    /// How many pictures `input` holds, if `features` has room for as many.
+    pub(super) fn count(&self, input: &[f32], features: &[f32]) -> Result<usize> {
+        let (picture, feature) = (self.input.iter().product::<usize>(), self.feature_len());
+        let n = input.len() / picture.max(1);
+        if n * picture != input.len() || n * feature != features.len() {
+            return Err(Error::new(
+                ErrorKind::Shape,
+                Stage::Featurize,
+                format!(
+                    "{} floats of input and {} of output; a picture has {picture}, its features {feature}",
+                    input.len(),
+                    features.len()
+                ),
+            ));
+        }
+        Ok(n)
+    }
+}
+
+/// A micro-batch on its way through the layers.
+pub(super) struct Step<'a>(&'a Run<'a>);
+
+impl Step<'_> {
+    /// Runs one layer; layers run in order.
+    pub(super) fn layer(&self, layer: &Layer) {
+        // SAFETY: `run_with` made the run with this plan's memory, and it is its only thread.
+        unsafe { self.0.layer(layer) }
+    }
+
+    /// Pictures in this micro-batch.
+    pub(super) fn pictures(&self) -> usize {
+        self.0.n
+    }
+}
+
+// Every method is unsafe for the same reason: it trusts that the plan placed `layer`'s values in
+// this run's memory, that `layer.kind` is what it is given, and that its share is no other thread's.
+impl Run<'_> {
+    /// This thread's share of a layer.
+    ///
+    /// # Safety
+    /// The run's pointers are valid for the plan; the layers before are done, by every thread.
+    unsafe fn layer(&self, layer: &Layer) {
+        // SAFETY: the plan placed every value of this layer: inputs and outputs lie in the arena
+        // without overlap while they live (a residual may be its layer's output: each element is
+        // read before it is written), weights in the plan, scratch is as large as the layer asked.
+        unsafe {
+            match &layer.kind {
+                Kind::Block => self.block(layer),
+                Kind::Product(p) => self.product(layer, p),
+                Kind::Conv(c) => self.conv(layer, c),
+                Kind::Winograd(w) => self.winograd(layer, w),
+                Kind::Depthwise(d) => self.depthwise(layer, d),
+                Kind::Inverted(v) => self.inverted(layer, v),
+                Kind::MaxPool(p) => self.max_pool(layer, p),
+                Kind::AvgPool => self.avg_pool(layer),
+                Kind::Flatten(order) => self.flatten(layer, *order),
+            }
+        }
+    }
+
+    /// This thread's share of all layers; `false` if another thread of the team is gone.
+    ///
+    /// # Safety
+    /// As [`layer`](Self::layer); every thread of the barrier calls it with its own share.
+    #[cfg(feature = "std")]
+    pub(super) unsafe fn layers(&self) -> bool {
+        self.plan.layers.iter().all(|layer| {
+            // SAFETY: the caller's promise; threads meet after each layer.
+            unsafe { self.layer(layer) }
+            self.meet()
+        })
+    }
+
+    /// Waits for the others of the team.
+    pub(super) fn meet(&self) -> bool {
+        self.barrier.is_none_or(Barrier::wait)
+    }
+
+    /// The last layer's output, planar.
+    ///
+    /// # Safety
+    /// All layers are done.
+    pub(super) unsafe fn finish(&self, features: &mut [f32]) {
+        let (shape, place) = self.plan.output;
+        // SAFETY: the last value lies in the arena, `n` pictures of `shape`.
+        unsafe { unblock(self.read(place), features, shape, self.n) }
+    }
+
+    pub(super) fn read(&self, place: Place) -> *const f32 {
+        match place {
+            Place::Input => self.input,
+            Place::Arena(_) => self.write(place),
+        }
+    }
+
+    pub(super) fn write(&self, place: Place) -> *mut f32 {
+        match place {
+            // No layer writes to the input.
+            Place::Input => ptr::null_mut(),
+            Place::Arena(offset) => self.arena.wrapping_add(offset * self.n),
+        }
+    }
+
+    pub(super) fn residual(&self, layer: &Layer) -> *const f32 {
+        layer.residual.map_or(ptr::null(), |place| self.read(place))
+    }
+
+    fn weights(&self, offset: usize) -> *const f32 {
+        self.plan.weights.as_slice().as_ptr().wrapping_add(offset)
+    }
+}

@@ -1,0 +1,227 @@
+//! Threads that compute one picture together, for the latency of a single one.
+
+use super::buffer::Buffer;
+use super::exec::Run;
+use super::plan::Plan;
+use super::share::{Barrier, Share, wait_until};
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::{format, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::{fmt, ptr};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread::{self, JoinHandle};
+
+/// Turns a thread without work spins before it sleeps: some tens of microseconds, so that the next
+/// picture of a stream finds it awake.
+const IDLE_SPINS: u32 = 20_000;
+
+/// Threads that run a [`Plan`] together, each a share of every layer.
+///
+/// [`Plan::run`] takes one thread, which is what a batch wants: a picture a core, no waiting. A team is
+/// for a single picture that should be done soon. Features are the same to the bit. Between calls its
+/// threads sleep.
+///
+/// ```
+/// use fruitcore::featurize::kernels::{Plan, PlanOptions, Team};
+/// use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
+/// use fruitcore::featurize::weights::RandomWeights;
+///
+/// let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(64, 64).graph()?;
+/// let plan = Plan::new(&graph, &RandomWeights::new(&graph, 7), &PlanOptions::default())?;
+/// let mut team = Team::new(2)?;
+/// let (picture, mut features) = ([0.5; 3 * 64 * 64], [0.0; 1280]);
+/// team.run(&plan, &picture, &mut features)?;
+///
+/// let mut alone = [0.0; 1280];
+/// plan.run(&mut plan.workspace()?, &picture, &mut alone)?;
+/// assert_eq!(features, alone);
+/// # Ok::<(), fruitcore::Error>(())
+/// ```
+pub struct Team {
+    crew: Arc<Crew>,
+    handles: Vec<JoinHandle<()>>,
+    memory: Buffer,
+}
+
+/// What the threads share.
+struct Crew {
+    /// Counts jobs.
+    job: AtomicUsize,
+    /// The job: a pointer to a pointer to a function; null ends the threads.
+    work: AtomicPtr<&'static (dyn Fn(usize) + Sync)>,
+    /// Threads that have finished it.
+    finished: AtomicUsize,
+    /// Whether a thread panicked.
+    failed: AtomicBool,
+}
+
+impl fmt::Debug for Team {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Team").field("threads", &self.threads()).finish_non_exhaustive()
+    }
+}
+
+impl Team {
+    /// Starts `threads − 1` threads; the caller's is one of the team.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for no thread or more than 256; [`ErrorKind::Limit`] if the
+    /// system gives no more threads.
+    pub fn new(threads: usize) -> Result<Self> {
+        if !(1..=256).contains(&threads) {
+            let m = format!("a team of {threads} threads; use 1 to 256");
+            return Err(Error::new(ErrorKind::InvalidArgument, Stage::Config, m));
+        }
+        let crew = Arc::new(Crew {
+            job: AtomicUsize::new(0),
+            work: AtomicPtr::new(ptr::null_mut()),
+            finished: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+        });
+        let mut team = Self { crew, handles: Vec::new(), memory: Buffer::zeroed(0)? };
+        for index in 1..threads {
+            let crew = Arc::clone(&team.crew);
+            let name = format!("fruitcore-team-{index}");
+            let handle = thread::Builder::new().name(name).spawn(move || crew.serve(index)).map_err(|e| {
+                let m = format!("no thread {index} for a team of {threads} ({e}); use fewer");
+                Error::new(ErrorKind::Limit, Stage::Featurize, m)
+            })?;
+            team.handles.push(handle);
+        }
+        Ok(team)
+    }
+
+    /// How many threads compute, the caller's included.
+    pub fn threads(&self) -> usize {
+        self.handles.len() + 1
+    }
+
+    /// [`Plan::run`], picture by picture, by all threads. Allocates only for a plan that needs more
+    /// memory than any before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if the lengths aren't those of the same number of pictures;
+    /// [`ErrorKind::Limit`] if the memory isn't there.
+    pub fn run(&mut self, plan: &Plan, input: &[f32], features: &mut [f32]) -> Result<()> {
+        let pictures = plan.count(input, features)?;
+        let of = self.threads();
+        let [arena, common, scratch] = [plan.arena, plan.common, plan.scratch];
+        let floats = arena + common + of * scratch;
+        if self.memory.len() < floats {
+            self.memory = Buffer::zeroed(floats)?;
+        }
+        let memory = Memory(self.memory.as_mut_slice().as_mut_ptr());
+        let out = Memory(features.as_mut_ptr());
+        let (picture, feature) = (plan.input.iter().product::<usize>(), plan.feature_len());
+        let barrier = Barrier::new(of);
+        let job = |index: usize| {
+            let (memory, out) = (memory, out);
+            let ended = Broken(&barrier);
+            for i in 0..pictures {
+                let run = Run {
+                    plan,
+                    n: 1,
+                    input: input.as_ptr().wrapping_add(i * picture),
+                    arena: memory.0,
+                    common: memory.0.wrapping_add(arena),
+                    scratch: memory.0.wrapping_add(arena + common + index * scratch),
+                    share: Share { index, of },
+                    barrier: Some(&barrier),
+                };
+                // SAFETY: `memory` holds an arena and common memory for one picture, and a scratch for
+                // each thread; every thread runs the same layers and they meet after each. Features
+                // have room for all pictures and only the first thread writes to them.
+                unsafe {
+                    if !run.layers() {
+                        return;
+                    }
+                    if index == 0 {
+                        let features = core::slice::from_raw_parts_mut(out.0.add(i * feature), feature);
+                        run.finish(features);
+                    }
+                }
+                if !barrier.wait() {
+                    return;
+                }
+            }
+            core::mem::forget(ended);
+        };
+        self.all(&job);
+        Ok(())
+    }
+
+    /// `job(index)` on every thread, the caller's as the first; returns when all have finished.
+    fn all(&mut self, job: &(dyn Fn(usize) + Sync)) {
+        // SAFETY: only the lifetime changes. Threads call it between the store below and their count of
+        // `finished`, and this function doesn't return before all have counted.
+        let job: &'static (dyn Fn(usize) + Sync) = unsafe { core::mem::transmute(job) };
+        let crew = &*self.crew;
+        crew.finished.store(0, Ordering::Relaxed);
+        crew.work.store((&raw const job).cast_mut(), Ordering::Relaxed);
+        crew.job.fetch_add(1, Ordering::Release);
+        self.handles.iter().for_each(|h| h.thread().unpark());
+        let own = catch_unwind(AssertUnwindSafe(|| job(0)));
+        wait_until(|| crew.finished.load(Ordering::Acquire) == self.handles.len());
+        if let Err(panic) = own {
+            resume_unwind(panic);
+        }
+        assert!(!crew.failed.swap(false, Ordering::Relaxed), "a thread of the team panicked");
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.crew.work.store(ptr::null_mut(), Ordering::Relaxed);
+        self.crew.job.fetch_add(1, Ordering::Release);
+        for handle in self.handles.drain(..) {
+            handle.thread().unpark();
+            // It ends by itself and has nothing to tell.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Crew {
+    /// Waits for jobs and does them.
+    fn serve(&self, index: usize) {
+        let mut seen = 0;
+        loop {
+            let mut turns = 0;
+            while self.job.load(Ordering::Acquire) == seen {
+                if turns < IDLE_SPINS {
+                    turns += 1;
+                    core::hint::spin_loop();
+                } else {
+                    thread::park();
+                }
+            }
+            seen = seen.wrapping_add(1);
+            let work = self.work.load(Ordering::Relaxed);
+            // SAFETY: a pointer that isn't null is to a job that lives until this thread has counted
+            // itself as finished.
+            let Some(job) = (unsafe { work.as_ref() }) else { return };
+            if catch_unwind(AssertUnwindSafe(|| job(index))).is_err() {
+                self.failed.store(true, Ordering::Relaxed);
+            }
+            self.finished.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// Memory that all threads write to, each its own part.
+#[derive(Clone, Copy)]
+struct Memory(*mut f32);
+
+// SAFETY: shares of a layer don't overlap, and threads meet between layers; see `Team::run`.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+/// Breaks the barrier up if its thread ends early, so that the others don't wait for ever.
+struct Broken<'a>(&'a Barrier);
+
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        self.0.break_up();
+    }
+}
