@@ -28,6 +28,8 @@ pub struct ModelFile<'a> {
     network: NetworkSpec,
     recipe: Recipe,
     classes: BTreeMap<String, Vec<String>>,
+    /// Of the heads that were calibrated.
+    temperatures: BTreeMap<String, f32>,
 }
 
 impl<'a> ModelFile<'a> {
@@ -63,9 +65,13 @@ impl<'a> ModelFile<'a> {
             serde_json::from_str(field("network")).map_err(|e| damaged("network", e))?;
         let recipe = Recipe::from_json(field("recipe"))?;
         let classes = serde_json::from_str(field("heads")).map_err(|e| damaged("class names", e))?;
+        let temperatures = match field("temperatures") {
+            "" => BTreeMap::new(),
+            text => serde_json::from_str(text).map_err(|e| damaged("temperatures", e))?,
+        };
         let checkpoint = Checkpoint::from_bytes(bytes)?;
         checkpoint.check(&network)?;
-        Ok(Self { checkpoint, network, recipe, classes })
+        Ok(Self { checkpoint, network, recipe, classes, temperatures })
     }
 
     /// The network.
@@ -76,6 +82,11 @@ impl<'a> ModelFile<'a> {
     /// Its preprocessing.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// Temperatures of its heads' probabilities, by name, as validation found them.
+    pub fn temperatures(&self) -> &BTreeMap<String, f32> {
+        &self.temperatures
     }
 
     /// Its weights.
@@ -95,7 +106,11 @@ impl<'a> ModelFile<'a> {
                 self.checkpoint.tensor(&format!("heads.{name}.weight"), &[classes.len(), columns])?;
             let bias = self.checkpoint.tensor(&format!("heads.{name}.bias"), &[classes.len()])?;
             let softmax = Softmax::from_parts(classes.clone(), weight.into_owned(), bias.into_owned())?;
-            Head::new(name.clone(), Reads::Features, softmax)
+            let head = Head::new(name.clone(), Reads::Features, softmax)?;
+            match self.temperatures.get(name) {
+                Some(&temperature) => head.with_temperature(temperature),
+                None => Ok(head),
+            }
         };
         self.classes.iter().map(read).collect()
     }

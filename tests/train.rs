@@ -2,6 +2,7 @@
 #![cfg(feature = "train")]
 
 use burn::tensor::Device;
+use bytes::Bytes;
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::{Checkpoint, RandomWeights};
 use fruitcore::host::driver::Control;
@@ -10,9 +11,10 @@ use fruitcore::host::train::{self, DataSpec, TrainOptions, TrainReport};
 use fruitcore::model::ModelFile;
 use fruitcore::pipeline::Pipeline;
 use fruitcore::preprocess::Preset;
-use fruitcore::{Error, ErrorKind, Frame, PixelFormat};
+use fruitcore::{Error, ErrorKind, Frame, PixelFormat, Stage};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const SIDE: u32 = 32;
 
@@ -123,6 +125,77 @@ fn a_stopped_training_goes_on_to_the_same_model() {
     assert!((answers[0] - answers[1]).abs() < 0.1, "{answers:?}");
     assert!(Pipeline::from_bytes(b"", &Device::flex()).is_err());
     assert_eq!(ModelFile::from_bytes(b"").err().unwrap().kind(), ErrorKind::Unsupported);
+
+    // Its probabilities are those of the temperature that validation found.
+    let bytes = std::fs::read(whole.join("model.safetensors")).unwrap();
+    let read = ModelFile::from_bytes(&bytes).unwrap();
+    let found = report.heads[0].temperature.unwrap();
+    assert_eq!(read.temperatures().iter().collect::<Vec<_>>(), [(&"turntable".to_string(), &found)]);
+    assert_eq!(read.heads().unwrap()[0].temperature(), found);
+    let [before, after] = [report.heads[0].loss, report.heads[0].calibrated_loss].map(Option::unwrap);
+    assert!(after <= before, "{after} and {before}");
+}
+
+/// A folder on a disk that is full after some files.
+struct Full {
+    inner: Arc<dyn OutputStore>,
+    left: AtomicUsize,
+}
+
+impl OutputStore for Full {
+    fn put(&self, name: &str, bytes: &[u8]) -> fruitcore::Result<()> {
+        if self.left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_err() {
+            return Err(Error::new(ErrorKind::Io, Stage::Sink, "no space left on device").at(name));
+        }
+        self.inner.put(name, bytes)
+    }
+    fn get(&self, name: &str) -> fruitcore::Result<Option<Bytes>> {
+        self.inner.get(name)
+    }
+    fn size(&self, name: &str) -> fruitcore::Result<Option<u64>> {
+        self.inner.size(name)
+    }
+    fn entries(&self, folder: &str) -> fruitcore::Result<Vec<String>> {
+        self.inner.entries(folder)
+    }
+    fn remove(&self, name: &str) -> fruitcore::Result<()> {
+        self.inner.remove(name)
+    }
+    fn lock(&self, owner: &str) -> fruitcore::Result<Box<dyn std::any::Any + Send>> {
+        self.inner.lock(owner)
+    }
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_the_last_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = [data(dir.path(), "set", false)];
+    let [whole, full] = ["whole", "full"].map(|name| dir.path().join(name));
+    run(&sets, &options(2), &whole).unwrap();
+    // Whichever file of the second epoch or of the end is the first that has no room.
+    for files in 3..8 {
+        let disk = Full { inner: store(&full), left: AtomicUsize::new(files) };
+        let e = train::train(&sets, &options(2), None, &disk, &Control::default(), &mut |_| {}).unwrap_err();
+        assert_eq!((e.kind(), e.object().is_some()), (ErrorKind::Io, true), "{e}");
+        // What there is can be used, and is gone on from when there is room.
+        let model = std::fs::read(full.join("model.safetensors")).unwrap();
+        Pipeline::from_bytes(&model, &Device::flex()).unwrap();
+        let mut epochs = Vec::new();
+        train::train(&sets, &options(2), None, &*store(&full), &Control::default(), &mut |e| {
+            epochs.push(e.epoch);
+        })
+        .unwrap();
+        assert_eq!(epochs, if files < 6 { vec![2] } else { vec![] }, "{files} files");
+        for file in ["model.safetensors", "model-int8.safetensors", "metrics.csv"] {
+            let [a, b] = [&whole, &full].map(|d| std::fs::read(d.join(file)).unwrap());
+            assert!(a == b || file == "metrics.csv" && a.len().abs_diff(b.len()) < 20, "{file} differs");
+        }
+        std::fs::remove_dir_all(&full).unwrap();
+    }
+    assert_eq!(Model::from_bytes(b"", &Device::flex()).err().unwrap().kind(), ErrorKind::Unsupported);
 }
 
 #[test]

@@ -21,5 +21,7 @@ pub mod softmax;
 
 pub use centroid::{CentroidFit, NearestCentroid};
 pub use evaluation::{ClassScore, Evaluation};
+#[cfg(feature = "train")]
+pub(crate) use head::best_temperature;
 pub use head::{Head, Model, Prediction, Reads};
 pub use neighbors::{Metric, Neighbors, NeighborsFit, Weighting};

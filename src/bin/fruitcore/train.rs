@@ -97,6 +97,7 @@ fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> 
     o.average = args.average;
     o.balance = args.balance;
     o.mixup = args.mixup;
+    o.cutmix = args.cutmix;
     o.dropout = args.dropout;
     o.freeze = args.freeze;
     o.stop_after = args.stop_after;

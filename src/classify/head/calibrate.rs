@@ -33,24 +33,7 @@ impl Head {
         for (row, out) in rows.data().chunks_exact(rows.columns()).zip(logits.chunks_exact_mut(k)) {
             self.scores(row, out)?;
         }
-        // The loss is convex in 1/T, so it has one minimum along ln T: golden-section search.
-        let ratio = (libm::sqrt(5.0) - 1.0) / 2.0;
-        let loss = |ln_t: f64| negative_log_likelihood(&logits, k, labels, libm::exp(-ln_t));
-        let (mut low, mut high) = (LOWEST, HIGHEST);
-        let (mut a, mut b) = (high - ratio * (high - low), low + ratio * (high - low));
-        let (mut loss_a, mut loss_b) = (loss(a), loss(b));
-        while high - low > 1e-4 {
-            if loss_a < loss_b {
-                (high, b, loss_b) = (b, a, loss_a);
-                a = high - ratio * (high - low);
-                loss_a = loss(a);
-            } else {
-                (low, a, loss_a) = (a, b, loss_b);
-                b = low + ratio * (high - low);
-                loss_b = loss(b);
-            }
-        }
-        self.temperature = libm::exp((low + high) / 2.0) as f32;
+        self.temperature = best_temperature(&logits, k, labels);
         Ok(self)
     }
 
@@ -75,6 +58,28 @@ impl Head {
         let at = ((right.len() as f64 * fraction) as usize).min(right.len().saturating_sub(1));
         Ok(right.get(at).copied().unwrap_or(0.0))
     }
+}
+
+/// The temperature with the least negative log-likelihood of labelled logits `[rows, k]`.
+pub(crate) fn best_temperature(logits: &[f32], k: usize, labels: &[u32]) -> f32 {
+    // The loss is convex in 1/T, so it has one minimum along ln T: golden-section search.
+    let ratio = (libm::sqrt(5.0) - 1.0) / 2.0;
+    let loss = |ln_t: f64| negative_log_likelihood(logits, k, labels, libm::exp(-ln_t));
+    let (mut low, mut high) = (LOWEST, HIGHEST);
+    let (mut a, mut b) = (high - ratio * (high - low), low + ratio * (high - low));
+    let (mut loss_a, mut loss_b) = (loss(a), loss(b));
+    while high - low > 1e-4 {
+        if loss_a < loss_b {
+            (high, b, loss_b) = (b, a, loss_a);
+            a = high - ratio * (high - low);
+            loss_a = loss(a);
+        } else {
+            (low, a, loss_a) = (a, b, loss_b);
+            b = low + ratio * (high - low);
+            loss_b = loss(b);
+        }
+    }
+    libm::exp((low + high) / 2.0) as f32
 }
 
 /// Mean −ln p of the labels for logits multiplied by `inverse` temperature.

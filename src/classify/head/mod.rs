@@ -3,6 +3,8 @@
 mod calibrate;
 mod prediction;
 
+#[cfg(feature = "train")]
+pub(crate) use calibrate::best_temperature;
 pub use prediction::Prediction;
 
 use super::{NearestCentroid, Neighbors, softmax::Softmax};

@@ -1,6 +1,6 @@
 //! One picture as the network sees it in training: moved, turned, recoloured, set elsewhere.
 
-use super::{Augment, data::Picture};
+use super::{Augment, data::Picture, image::Image};
 use crate::rng::Rng;
 use alloc::{vec, vec::Vec};
 
@@ -37,17 +37,18 @@ impl<'a> Augmenter<'a> {
 
     /// One RGB picture into `out`, `[h, w, 3]`.
     pub(super) fn augment(&mut self, picture: &Picture, rng: &mut Rng, out: &mut [u8]) {
-        let placement = match picture.mask {
-            Some(_) => self.place_object(picture, rng),
-            None => self.place_scene(picture, rng, self.options.crop),
+        let masked = picture.image.mask.is_some();
+        let placement = match masked {
+            true => self.place_object(&picture.image, rng),
+            false => self.place_scene(&picture.image, rng, self.options.crop),
         };
         self.sample(picture, &placement);
         if picture.gray {
             tint(&mut self.rgb, rng);
         }
-        let gentle = if picture.mask.is_some() { 0.5 } else { 1.0 };
+        let gentle = if masked { 0.5 } else { 1.0 };
         recolour(&mut self.rgb, self.options.jitter * gentle, self.options.hue * gentle, rng);
-        if picture.mask.is_some() {
+        if masked {
             let replaced = (rng.unit() as f32) < self.options.background;
             let mut behind = vec![0.0; self.rgb.len()];
             if replaced {
@@ -76,7 +77,7 @@ impl<'a> Augmenter<'a> {
     }
 
     /// A fruit on white: size, shift, turn, mirror.
-    fn place_object(&self, picture: &Picture, rng: &mut Rng) -> Placement {
+    fn place_object(&self, picture: &Image, rng: &mut Rng) -> Placement {
         let [low, high] = self.options.scale;
         let scale = between(rng, low, high);
         let shape = between(rng, -0.1, 0.1).exp();
@@ -87,7 +88,7 @@ impl<'a> Augmenter<'a> {
     }
 
     /// A scene: a crop of random area and shape, turned, mirrored.
-    fn place_scene(&self, picture: &Picture, rng: &mut Rng, least: f32) -> Placement {
+    fn place_scene(&self, picture: &Image, rng: &mut Rng, least: f32) -> Placement {
         let [w, h] = [picture.width as f32, picture.height as f32];
         let area = between(rng, least, 1.0).sqrt();
         let shape = between(rng, -0.28, 0.28).exp().sqrt();
@@ -107,19 +108,31 @@ impl<'a> Augmenter<'a> {
         }
     }
 
-    /// Bilinear samples; beyond the border the border repeats, and nothing is opaque.
+    /// Bilinear samples; beyond the border the border repeats, and nothing is opaque. Taken from the
+    /// size whose pixels lie about as far apart as those of the output, so that a whole picture isn't
+    /// undersampled nor a small crop of it blurred.
     fn sample(&mut self, picture: &Picture, placement: &Placement) {
         let [height, width] = self.size;
-        let (w, h) = (picture.width, picture.height);
         let [a, b, c, d] = placement.matrix;
+        let step = ((a * d - b * c).abs() / (width * height) as f32).sqrt();
+        let level = libm::log2f(step.max(1.0)).round() as usize;
+        let whole = &picture.image;
+        let source = match level.min(picture.halves.len()).checked_sub(1) {
+            Some(i) => picture.halves.get(i).unwrap_or(whole),
+            None => whole,
+        };
+        let (w, h) = (source.width, source.height);
+        let (rx, ry) = (w as f32 / whole.width as f32, h as f32 / whole.height as f32);
+        let [a, b, c, d] = [a * rx, b * rx, c * ry, d * ry];
+        let centre = [placement.centre[0] * rx, placement.centre[1] * ry];
         let pixel =
-            |x: usize, y: usize| picture.pixels.get((y * w + x) * 3..).and_then(|p| p.first_chunk::<3>());
+            |x: usize, y: usize| source.pixels.get((y * w + x) * 3..).and_then(|p| p.first_chunk::<3>());
         for y in 0..height {
             let v = (y as f32 + 0.5) / height as f32 - 0.5;
             for x in 0..width {
                 let u = (x as f32 + 0.5) / width as f32 - 0.5;
-                let sx = placement.centre[0] + a * u + b * v - 0.5;
-                let sy = placement.centre[1] + c * u + d * v - 0.5;
+                let sx = centre[0] + a * u + b * v - 0.5;
+                let sy = centre[1] + c * u + d * v - 0.5;
                 let inside = sx > -0.5 && sy > -0.5 && sx < w as f32 - 0.5 && sy < h as f32 - 0.5;
                 let (cx, cy) = (sx.clamp(0.0, (w - 1) as f32), sy.clamp(0.0, (h - 1) as f32));
                 let (x0, y0) = (cx as usize, cy as usize);
@@ -136,7 +149,7 @@ impl<'a> Augmenter<'a> {
                         }
                     }
                 }
-                if let (Some(mask), Some(to)) = (&picture.mask, self.opacity.get_mut(at)) {
+                if let (Some(mask), Some(to)) = (&source.mask, self.opacity.get_mut(at)) {
                     let read = |(x, y): (usize, usize)| f32::from(mask.get(y * w + x).copied().unwrap_or(0));
                     let value: f32 =
                         places.into_iter().zip(weights).map(|(p, weight)| weight * read(p)).sum();
@@ -176,7 +189,7 @@ impl<'a> Augmenter<'a> {
             }
             _ => {
                 let Some(scene) = self.scenes.get(rng.below(self.scenes.len())) else { return };
-                let placement = self.place_scene(scene, rng, 0.1);
+                let placement = self.place_scene(&scene.image, rng, 0.1);
                 let rgb = core::mem::replace(&mut self.rgb, out.to_vec());
                 // A scene has no mask, so the fruit's opacity stays.
                 self.sample(scene, &placement);
@@ -247,7 +260,7 @@ mod tests {
         let pixels =
             (0..40 * 30 * 3).map(|i| if gray { (i / 3 % 256) as u8 } else { (i * 7 % 256) as u8 }).collect();
         let mask = mask.then(|| (0..40 * 30).map(|i| if i % 40 < 20 { 255 } else { 0 }).collect());
-        Picture { class: 0, width: 40, height: 30, pixels, mask, gray }
+        Picture { class: 0, gray, image: Image { width: 40, height: 30, pixels, mask }, halves: Vec::new() }
     }
 
     #[test]
@@ -276,8 +289,10 @@ mod tests {
         // Smooth, and brighter to the right; a crop of full area may still change its shape a little.
         let smooth = |x: usize, y: usize| [(x * 6) as u8, (y * 6) as u8, (x * 3 + y) as u8];
         let all = (0..30).flat_map(|y| (0..40).flat_map(move |x| smooth(x, y))).collect::<Vec<u8>>();
-        let picture = Picture { pixels: all, ..picture(false, false) };
+        let mut picture = picture(false, false);
+        picture.image.pixels = all;
         let mirrored: Vec<u8> = picture
+            .image
             .pixels
             .chunks_exact(40 * 3)
             .flat_map(|row| row.chunks_exact(3).rev().flatten().copied().collect::<Vec<_>>())
@@ -291,11 +306,30 @@ mod tests {
                 let differences = out.iter().zip(expected).map(|(a, b)| u32::from(a.abs_diff(*b)));
                 differences.sum::<u32>() / out.len() as u32
             };
-            let [as_is, turned] = [far(&picture.pixels), far(&mirrored)];
+            let [as_is, turned] = [far(&picture.image.pixels), far(&mirrored)];
             assert!(as_is.min(turned) < 15, "{as_is} and {turned}");
             met[usize::from(turned < as_is)] = true;
         }
         assert_eq!(met, [true; 2]);
+    }
+
+    #[test]
+    fn a_whole_picture_is_not_undersampled_nor_a_crop_blurred() {
+        // Stripes of one pixel: gray from afar, stripes from near.
+        let pixels = (0..256 * 256 * 3).map(|i| if i / 3 % 2 == 0 { 0 } else { 255 }).collect();
+        let image = Image::new(256, 256, pixels);
+        let halves = image.halves([32, 32]);
+        let picture = Picture { class: 0, gray: false, image, halves };
+        let options = Augment::default();
+        let spread = |size: f32| {
+            let mut augmenter = Augmenter::new(&options, [32, 32], &[]);
+            let placement = Placement { matrix: [size, 0.0, 0.0, size], centre: [128.0; 2] };
+            augmenter.sample(&picture, &placement);
+            let far = augmenter.rgb.iter().map(|v| (v - 127.5).abs()).sum::<f32>();
+            far / augmenter.rgb.len() as f32
+        };
+        assert!(spread(256.0) < 2.0, "{}", spread(256.0));
+        assert!(spread(32.0) > 120.0, "{}", spread(32.0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Data sets decoded once, small, and split for validation.
 
-use super::{DataSpec, TrainOptions, fail, mask};
+use super::{DataSpec, TrainOptions, fail, image::Image};
 use crate::host::decode::{DecodeOptions, Decoder};
 use crate::host::source::{self, Object, SourceOptions};
 use crate::preprocess::{Normalization, Recipe, RecipePreprocessor, ResizeFilter, ResizeTo, Step};
@@ -15,16 +15,13 @@ use sha2::{Digest, Sha256};
 /// Pictures fetched before they are decoded together.
 const CHUNK: usize = 256;
 
-/// A picture in memory.
+/// A labelled picture in memory.
 pub(super) struct Picture {
     pub(super) class: usize,
-    pub(super) width: usize,
-    pub(super) height: usize,
-    /// RGB.
-    pub(super) pixels: Vec<u8>,
-    /// Opacity, where a near-white surround was found.
-    pub(super) mask: Option<Vec<u8>>,
     pub(super) gray: bool,
+    pub(super) image: Image,
+    /// The same at half the size, a quarter, …, as far as drawing it whole needs.
+    pub(super) halves: Vec<Image>,
 }
 
 /// One data set, ready.
@@ -195,7 +192,7 @@ impl Reader<'_> {
                     Ok(picture) => {
                         self.digest.update(l.object.path.as_bytes());
                         self.digest.update(bytes.as_ref().map(Bytes::as_ref).unwrap_or_default());
-                        let size = picture.pixels.len() + picture.mask.as_ref().map_or(0, Vec::len);
+                        let size = picture.halves.iter().chain([&picture.image]).map(Image::bytes).sum();
                         let Some(left) = self.budget.checked_sub(size) else {
                             let m = "the pictures don't fit the memory budget; lower the cache's side or raise its bytes";
                             return Err(fail(ErrorKind::Limit, m).at(set.name.clone()));
@@ -226,10 +223,9 @@ impl Reader<'_> {
         };
         let mut preprocessor = RecipePreprocessor::new(recipe);
         let picture = preprocessor.picture(frame)?;
-        let (width, height) = (picture.width(), picture.height());
-        let pixels = picture.data().to_vec();
-        let mask = mask::find(&pixels, width, height);
-        Ok(Picture { class: l.class, width, height, pixels, mask, gray })
+        let image = Image::new(picture.width(), picture.height(), picture.data().to_vec());
+        let halves = if l.held { Vec::new() } else { image.halves(self.options.network.input) };
+        Ok(Picture { class: l.class, gray, image, halves })
     }
 }
 
@@ -292,8 +288,10 @@ mod tests {
 
     #[test]
     fn balance_evens_out_classes() {
-        let picture =
-            |class| Picture { class, width: 1, height: 1, pixels: vec![0; 3], mask: None, gray: false };
+        let picture = |class| {
+            let image = Image { width: 1, height: 1, pixels: vec![0; 3], mask: None };
+            Picture { class, gray: false, image, halves: Vec::new() }
+        };
         let mut set = DataSet {
             name: "x".into(),
             classes: vec!["a".into(), "b".into()],

@@ -30,6 +30,7 @@
 mod augment;
 mod batches;
 mod data;
+mod image;
 mod mask;
 mod network;
 mod options;
@@ -142,7 +143,7 @@ pub fn train(
             heads: reports,
         };
         row(&mut metrics, &report);
-        store::save_model(store, &parameters, &sets, options, epoch)?;
+        store::save_model(store, &parameters, &sets, options, &options.temperatures, epoch)?;
         store.put("metrics.csv", metrics.as_bytes())?;
         store::save_state(store, &parameters, &config, epoch)?;
         on_epoch(&report);
@@ -266,7 +267,9 @@ fn finish(
     epochs: u32,
 ) -> Result<TrainReport> {
     let mut heads = report::validate(&sets, parameters, graph, options, true)?;
-    store::save_small(store, parameters, &sets, options, epochs)?;
+    let temperatures = heads.iter().filter_map(|h| Some((h.name.clone(), h.temperature?))).collect();
+    store::save_model(store, parameters, &sets, options, &temperatures, epochs)?;
+    store::save_small(store, parameters, &sets, options, &temperatures, epochs)?;
     let mut small = parameters.clone();
     round::apply(&mut small);
     for (head, small) in heads.iter_mut().zip(report::validate(&sets, &small, graph, options, false)?) {
@@ -329,7 +332,7 @@ fn config(
     json!({
         "data": sets, "network": o.network, "recipe": o.recipe.to_json(), "epochs": o.epochs, "batch": o.batch,
         "seed": o.seed, "learning_rate": o.learning_rate, "warm_up": o.warm_up, "weight_decay": o.weight_decay,
-        "smoothing": o.smoothing, "average": o.average, "balance": o.balance, "mixup": o.mixup,
+        "smoothing": o.smoothing, "average": o.average, "balance": o.balance, "mixup": o.mixup, "cutmix": o.cutmix,
         "dropout": o.dropout, "freeze": o.freeze, "augment": o.augment, "from": start,
     })
     .to_string()

@@ -4,7 +4,7 @@ use super::fail;
 use crate::featurize::network::NetworkSpec;
 use crate::preprocess::Recipe;
 use crate::{ErrorKind, Result};
-use alloc::{format, string::String};
+use alloc::{collections::BTreeMap, format, string::String};
 use burn::tensor::Device;
 use core::str::FromStr;
 use serde::Serialize;
@@ -117,8 +117,10 @@ pub struct TrainOptions {
     pub balance: f64,
     /// Share held out for validation.
     pub validation: f64,
-    /// Mixup's α (Zhang et al. 2018), for half of the batches; 0 for none.
+    /// Mixup's α (Zhang et al. 2018); 0 for none. Batches are mixed up, cut or left alone equally often.
     pub mixup: f64,
+    /// CutMix' α (Yun et al. 2019); 0 for none.
+    pub cutmix: f64,
     /// Dropout of features before the heads.
     pub dropout: f32,
     /// Layers, from the first, that keep their weights.
@@ -131,13 +133,16 @@ pub struct TrainOptions {
     pub cache_bytes: usize,
     /// Augmentation.
     pub augment: Augment,
+    /// Temperatures, by head, for those without validation pictures: what was found for the model that
+    /// training begins with ([`ModelFile::temperatures`](crate::model::ModelFile::temperatures)).
+    pub temperatures: BTreeMap<String, f32>,
 }
 
 impl TrainOptions {
     /// Sixty epochs in batches of 32 with defaults that suit small networks.
     pub fn new(network: NetworkSpec, recipe: Recipe, device: Device) -> Self {
         Self {
-            cache_side: network.input[0].max(network.input[1]) * 4 / 3,
+            cache_side: network.input[0].max(network.input[1]) * 8 / 3,
             network,
             recipe,
             device,
@@ -152,11 +157,13 @@ impl TrainOptions {
             balance: 0.5,
             validation: 0.15,
             mixup: 0.0,
+            cutmix: 0.0,
             dropout: 0.1,
             freeze: 0,
             stop_after: None,
             cache_bytes: 4 << 30,
             augment: Augment::default(),
+            temperatures: BTreeMap::new(),
         }
     }
 
@@ -193,6 +200,7 @@ impl TrainOptions {
             ("class balance", self.balance, 1.0),
             ("dropout", f64::from(self.dropout), 0.9),
             ("mixup's alpha", self.mixup, 10.0),
+            ("cutmix's alpha", self.cutmix, 10.0),
             ("weight decay", self.weight_decay, 10.0),
         ];
         for (what, value, most) in shares {

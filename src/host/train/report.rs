@@ -4,7 +4,7 @@ use super::{
     DataSet, TrainOptions, batches, fail,
     parameters::{Parameters, head},
 };
-use crate::classify::Evaluation;
+use crate::classify::{Evaluation, best_temperature};
 use crate::featurize::{Featurizer, NetworkFeaturizer, network::Graph, weights::WeightSource};
 use crate::rng::Rng;
 use crate::{ErrorKind, Frame, PixelFormat, Preprocessor, Result};
@@ -35,6 +35,11 @@ pub struct HeadReport {
     pub loss: Option<f64>,
     /// Accuracy when fruit on white is pasted on other sets' validation scenes.
     pub pasted: Option<f64>,
+    /// Temperature that fits the probabilities to the validation pictures (Guo et al. 2017); without any,
+    /// that of the model training began with.
+    pub temperature: Option<f32>,
+    /// Mean cross-entropy at that temperature.
+    pub calibrated_loss: Option<f64>,
     /// Accuracy of the small model, its weights rounded to 8 bits.
     pub rounded: Option<f64>,
     /// Recall by class; `None` for classes without validation pictures.
@@ -44,35 +49,46 @@ pub struct HeadReport {
     pub confusion: Vec<Vec<u64>>,
 }
 
-/// Validates every head.
+/// Validates every head; `whole` with everything that only the end needs.
 pub(super) fn validate(
     sets: &[DataSet],
     parameters: &Parameters,
     graph: &Graph,
     options: &TrainOptions,
-    pasted: bool,
+    whole: bool,
 ) -> Result<Vec<HeadReport>> {
     let device = options.device.clone().inner();
     let network = NetworkFeaturizer::new(graph, &parameters.averages(), &device)?;
     let scenes: Vec<&[u8]> = sets
         .iter()
         .flat_map(|s| &s.held)
-        .filter(|p| p.mask.is_none() && !p.gray)
-        .map(|p| p.pixels.as_slice())
+        .filter(|p| p.image.mask.is_none() && !p.gray)
+        .map(|p| p.image.pixels.as_slice())
         .collect();
     let mut all = Vec::new();
     for set in sets {
-        let pictures: Vec<(&[u8], usize)> = set.held.iter().map(|p| (p.pixels.as_slice(), p.class)).collect();
+        let pictures: Vec<(&[u8], usize)> =
+            set.held.iter().map(|p| (p.image.pixels.as_slice(), p.class)).collect();
         let logits = answers(set, parameters, &network, options, pictures.iter().map(|p| p.0))?;
         let truth: Vec<usize> = pictures.iter().map(|p| p.1).collect();
         let mut report = measure(set, &truth, &logits)?;
-        if pasted && !scenes.is_empty() {
+        if whole && !truth.is_empty() {
+            let classes = set.classes.len();
+            let labels: Vec<u32> = truth.iter().map(|&class| class as u32).collect();
+            let temperature = best_temperature(&logits, classes, &labels);
+            let cooled: Vec<f32> = logits.iter().map(|l| l / temperature).collect();
+            report.temperature = Some(temperature);
+            report.calibrated_loss = measure(set, &truth, &cooled)?.loss;
+        } else if whole {
+            report.temperature = options.temperatures.get(&set.name).copied();
+        }
+        if whole && !scenes.is_empty() {
             let mut rng = Rng::new(options.seed ^ 0x7061_7374);
-            let cut = set.held.iter().filter_map(|p| Some((p, p.mask.as_ref()?)));
+            let cut = set.held.iter().filter_map(|p| Some((p, p.image.mask.as_ref()?)));
             let (made, truth): (Vec<Vec<u8>>, Vec<usize>) = cut
                 .map(|(p, mask)| {
-                    let scene = scenes.get(rng.below(scenes.len())).copied().unwrap_or(&p.pixels);
-                    (paste(&p.pixels, mask, scene), p.class)
+                    let scene = scenes.get(rng.below(scenes.len())).copied().unwrap_or(&p.image.pixels);
+                    (paste(&p.image.pixels, mask, scene), p.class)
                 })
                 .unzip();
             if !made.is_empty() {
@@ -168,6 +184,8 @@ fn measure(set: &DataSet, truth: &[usize], logits: &[f32]) -> Result<HeadReport>
         mean_recall: some(found.balanced_accuracy()),
         loss: some(found.log_loss()),
         pasted: None,
+        temperature: None,
+        calibrated_loss: None,
         rounded: None,
         recall,
         confusion,

@@ -58,11 +58,12 @@ pub(super) fn save_model(
     parameters: &Parameters,
     sets: &[DataSet],
     options: &TrainOptions,
+    temperatures: &BTreeMap<String, f32>,
     epoch: u32,
 ) -> Result<()> {
     let tensors: Vec<_> =
         kept(parameters, sets).map(|p| (p.name.clone(), p.shape.clone(), p.average.as_slice())).collect();
-    let metadata = describe(sets, options, epoch);
+    let metadata = describe(sets, options, temperatures, epoch);
     store.put(MODEL, &encode(&tensors, metadata)?)
 }
 
@@ -72,6 +73,7 @@ pub(super) fn save_small(
     parameters: &Parameters,
     sets: &[DataSet],
     options: &TrainOptions,
+    temperatures: &BTreeMap<String, f32>,
     epochs: u32,
 ) -> Result<()> {
     let mut small: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
@@ -92,16 +94,23 @@ pub(super) fn save_small(
             .map_err(|e| fail(ErrorKind::Shape, format!("{name}: {e}")))?;
         views.push((name.as_str(), view));
     }
-    let metadata = describe(sets, options, epochs);
+    let metadata = describe(sets, options, temperatures, epochs);
     let bytes =
         safetensors::serialize(views, Some(metadata)).map_err(|e| fail(ErrorKind::Io, format!("{e}")))?;
     store.put(SMALL, &sorted(bytes)?)
 }
 
 /// What a model's metadata says.
-fn describe(sets: &[DataSet], options: &TrainOptions, epoch: u32) -> HashMap<String, String> {
+fn describe(
+    sets: &[DataSet],
+    options: &TrainOptions,
+    temperatures: &BTreeMap<String, f32>,
+    epoch: u32,
+) -> HashMap<String, String> {
     let classes: BTreeMap<&str, &[String]> =
         sets.iter().filter(|s| !s.auxiliary).map(|s| (s.name.as_str(), s.classes.as_slice())).collect();
+    let temperatures: BTreeMap<&str, f32> =
+        classes.keys().filter_map(|&name| Some((name, *temperatures.get(name)?))).collect();
     let text = |v: serde_json::Value| v.to_string();
     HashMap::from([
         ("format".to_string(), "fruitcore-model".to_string()),
@@ -109,6 +118,7 @@ fn describe(sets: &[DataSet], options: &TrainOptions, epoch: u32) -> HashMap<Str
         ("network".to_string(), text(json!(options.network))),
         ("recipe".to_string(), options.recipe.to_json()),
         ("heads".to_string(), text(json!(classes))),
+        ("temperatures".to_string(), text(json!(temperatures))),
         ("epochs".to_string(), epoch.to_string()),
         ("seed".to_string(), options.seed.to_string()),
     ])

@@ -67,9 +67,12 @@ pub(crate) struct TrainArgs {
     /// Decay of the weights' moving average, which is validated and saved
     #[arg(long, value_name = "X", default_value_t = 0.998, help_heading = "Learning")]
     pub(crate) average: f64,
-    /// Mixup's alpha, for half of the batches; 0 for none
+    /// Mixup's alpha; 0 for none. Batches are mixed up, cut or left alone equally often
     #[arg(long, value_name = "X", default_value_t = 0.0, help_heading = "Learning")]
     pub(crate) mixup: f64,
+    /// CutMix' alpha; 0 for none
+    #[arg(long, value_name = "X", default_value_t = 0.0, help_heading = "Learning")]
+    pub(crate) cutmix: f64,
     /// Dropout of features before the heads
     #[arg(long, value_name = "X", default_value_t = 0.1, help_heading = "Learning")]
     pub(crate) dropout: f32,
@@ -85,7 +88,7 @@ pub(crate) struct TrainArgs {
     /// Probability that a white surround is replaced by colours, textures and other pictures
     #[arg(long, value_name = "X", default_value_t = 0.4, help_heading = "Augmentation")]
     pub(crate) background: f32,
-    /// Longest side, in pixels, at which pictures are kept in memory [default: 4/3 of the input]
+    /// Longest side, in pixels, at which pictures are kept in memory [default: 8/3 of the input]
     #[arg(long, value_name = "N", help_heading = "Work")]
     pub(crate) cache_side: Option<usize>,
     /// Memory for pictures, in MiB
