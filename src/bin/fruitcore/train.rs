@@ -106,6 +106,7 @@ fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> 
     o.augment.jitter = args.jitter;
     o.augment.background = args.background;
     o.cache_bytes = args.cache << 20;
+    o.temperatures = start.temperatures();
     if let Some(side) = args.cache_side {
         o.cache_side = side;
     }

@@ -14,7 +14,7 @@ use crate::{
     host::weights::{Cache, Entry, Progress},
     preprocess::{Preset, Recipe},
 };
-use alloc::{boxed::Box, format, sync::Arc};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, sync::Arc};
 use burn::tensor::Device;
 use core::ops::ControlFlow;
 
@@ -93,8 +93,8 @@ impl<'a> SetupBuilder<'a> {
         self
     }
 
-    /// The preprocessing if none is chosen and the weights are no model that brings its own: instead of
-    /// what the weights' publisher used.
+    /// The preprocessing if none is chosen and the weights are no model that brings its own for this
+    /// input size: instead of what the weights' publisher used.
     pub fn fallback_recipe(mut self, recipe: impl Into<RecipeFrom>) -> Self {
         self.fallback = Some(recipe.into());
         self
@@ -162,7 +162,8 @@ impl<'a> SetupBuilder<'a> {
                     "the model's own recipe makes pictures of {h}x{w}; for another input size name a recipe, too"
                 )));
             }
-            (None, None, Some(fallback)) => fallback.recipe(self.input)?,
+            // Its own recipe is for its own size.
+            (None, _, Some(fallback)) => fallback.recipe(self.input)?,
             _ => RecipeFrom::Preset(preset).recipe(self.input)?,
         };
         let [_, h, w] = recipe.output_shape();
@@ -195,6 +196,11 @@ impl Resolved {
     /// Its preprocessing.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// Temperatures of the heads, by name, if the weights are a model that training wrote.
+    pub fn temperatures(&self) -> BTreeMap<String, f32> {
+        self.given.temperatures()
     }
 
     /// Which weights they are.

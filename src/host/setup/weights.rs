@@ -14,6 +14,7 @@ use crate::{
 use alloc::{
     borrow::{Cow, ToOwned},
     boxed::Box,
+    collections::BTreeMap,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -155,6 +156,8 @@ pub(super) struct Opened {
     pub(super) from: WeightsFrom,
     /// A model that training wrote has one.
     recipe: Option<Recipe>,
+    /// And temperatures of its heads.
+    temperatures: BTreeMap<String, f32>,
 }
 
 /// What weights say about themselves.
@@ -169,6 +172,14 @@ pub(super) struct Found {
 }
 
 impl Given {
+    /// Of the heads of a model that training wrote.
+    pub(super) fn temperatures(&self) -> BTreeMap<String, f32> {
+        match self {
+            Self::Random(_) => BTreeMap::new(),
+            Self::Checkpoint(opened) => opened.temperatures.clone(),
+        }
+    }
+
     /// `kind` and `variant` are what `imagenet` stands for.
     pub(super) fn open(
         from: &WeightsFrom,
@@ -236,10 +247,12 @@ impl Opened {
         let shown = from.to_string();
         let is_model = ModelFile::is_model(&bytes);
         let model = is_model.then(|| ModelFile::from_bytes(&bytes)).transpose();
-        let recipe = model.map_err(|e| e.at(&*shown))?.map(|model| model.recipe().clone());
+        let model = model.map_err(|e| e.at(&*shown))?;
+        let recipe = model.as_ref().map(|model| model.recipe().clone());
+        let temperatures = model.map(|model| model.temperatures().clone()).unwrap_or_default();
         let sha256 = digest(&bytes);
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| e.at(&*shown))?.labelled(shown);
-        Ok(Self { checkpoint, sha256, from, recipe })
+        Ok(Self { checkpoint, sha256, from, recipe, temperatures })
     }
 }
 
