@@ -55,7 +55,7 @@ pub(super) struct Barrier {
 }
 
 /// Turns of a waiting loop before the thread lets others have its core.
-const SPINS: u32 = 1 << 14;
+const SPINS: u32 = 1 << 11;
 
 impl Barrier {
     pub(super) const fn new(threads: usize) -> Self {

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 
 /// Turns a thread without work spins before it sleeps: some tens of microseconds, so that the next
 /// picture of a stream finds it awake.
-const IDLE_SPINS: u32 = 20_000;
+const IDLE_SPINS: u32 = 5_000;
 
 /// Threads that run a [`Plan`] together, each a share of every layer.
 ///
