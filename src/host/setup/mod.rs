@@ -134,10 +134,8 @@ impl Setup {
     /// # Errors
     /// As [`config`](Self::config).
     pub fn options(&self) -> Result<RunOptions> {
-        let mut options = RunOptions::default();
-        options.config = self.config()?;
-        options.artifact = Some(self.artifact(true));
-        Ok(options)
+        let (config, artifact) = (self.config()?, Some(self.artifact(true)));
+        Ok(RunOptions { config, artifact, ..RunOptions::default() })
     }
 
     /// A run over the pictures of a folder, an archive, a list or a URL, into a folder or URL, with
