@@ -75,7 +75,7 @@ fn the_demo_s_page_has_predictions_saliency_and_figures() {
     fs::write(&file, half).unwrap();
     let one = csv.lines().nth(3).unwrap().split(',').next().unwrap();
     let args = [out.as_str(), "--predictions", &file, "--gaze", one, "--no-map", "--thumbnails", "20"];
-    report(&args).code(0).says(&["predictions for 100 of 200 rows", "1 saliency map,"]);
+    report(&args).code(0).says(&["predictions for 100 of 200 rows", "1 saliency map)"]);
 
     // What makes no sense.
     fs::write(&file, "path,prediction\nelsewhere.jpg,Lemon\n").unwrap();

@@ -23,6 +23,7 @@ pub(super) fn write(
     files: &RowFiles,
     options: &ReportOptions,
     known: Known,
+    found: predictions::Found,
     progress: &mut (dyn FnMut(Step) + Send),
 ) -> Result<ReportInfo> {
     let Known { table, summary, clustering, map, rejects, mut notes } = known;
@@ -43,7 +44,6 @@ pub(super) fn write(
     }
     let cluster_of: Vec<Option<u32>> = clustering.clusters.iter().map(|c| u32::try_from(*c).ok()).collect();
     let cluster_names: Vec<String> = (0..clustering.summary.k).map(|c| c.to_string()).collect();
-    let found = predictions::find(files, &table, &classes, options)?;
     notes.extend(found.note);
     let predicted = found.predictions.as_ref();
 

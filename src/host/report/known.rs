@@ -30,11 +30,11 @@ pub(super) struct Known {
 
 pub(super) fn gather(
     files: &RowFiles,
+    table: Table,
     options: &ReportOptions,
     progress: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Known> {
     let store = &**files.store();
-    let table = files.table()?;
     let mut notes = Vec::new();
     let summary: Option<Summary> = match store.get("summary.json")? {
         Some(bytes) if files.is_run() => serde_json::from_slice(&bytes).ok(),

@@ -138,6 +138,9 @@ pub fn write(
     options: &ReportOptions,
     progress: &mut (dyn FnMut(Step) + Send),
 ) -> Result<ReportInfo> {
-    let known = known::gather(files, options, progress)?;
-    compose::write(files, options, known, progress)
+    let table = files.table()?;
+    // First, since it is what can be wrong: clusters and map take their time.
+    let found = predictions::find(files, &table, &classes::Classes::of(&table), options)?;
+    let known = known::gather(files, table, options, progress)?;
+    compose::write(files, options, known, found, progress)
 }

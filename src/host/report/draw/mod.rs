@@ -10,6 +10,7 @@ pub(super) use svg::escape;
 
 use crate::Result;
 use alloc::{
+    boxed::Box,
     string::{String, ToString},
     vec::Vec,
 };
@@ -92,11 +93,14 @@ const SHAPES: [&[[f64; 2]]; 6] = [
     &[[0.0, 1.2], [1.04, -0.6], [-1.04, -0.6]],
 ];
 
+/// Puts a figure on any canvas.
+type Draw<'a> = dyn Fn(&mut dyn Canvas) + 'a;
+
 /// One figure: its size and how it is drawn.
 pub(super) struct Figure<'a> {
     title: &'a str,
     size: [f64; 2],
-    draw: alloc::boxed::Box<dyn Fn(&mut dyn Canvas) + 'a>,
+    draw: Box<Draw<'a>>,
 }
 
 impl Figure<'_> {
