@@ -38,13 +38,14 @@ train "$fruit" shop=shop/train "$@" --from stage1/model.safetensors --output sta
   --repeat fruit=1.5 --input 96 --epochs 60 --learning-rate 2e-3 --warm-up 1 \
   --mixup 0.2 --cutmix 1 --weight-decay 0.05 --dropout 0.2 --crop 0.25 --jitter 0.4
 
-# The end is gentle: pictures nearly whole, as they are when the model is used. Once with the validation pictures
-# held out, for the figures, and once with them.
-end="--from stage2/model.safetensors --repeat fruit=1.5 --input 96 --epochs 8 --learning-rate 5e-4 --warm-up 0.5
-  --mixup 0.2 --weight-decay 0.05 --dropout 0.2 --crop 0.5"
+# The end is gentle: pictures nearly whole, as they are when the model is used. Its validation gives the figures and
+# the temperatures of the heads; then a little more of the same with the validation pictures as well.
+end="--repeat fruit=1.5 --input 96 --mixup 0.2 --weight-decay 0.05 --dropout 0.2 --crop 0.5 --warm-up 0.5"
 # shellcheck disable=SC2086 # a list of arguments
-train "$fruit" shop=shop/train "$@" --output stage3 --val 0.15 --val shop=shop/val $end
+train "$fruit" shop=shop/train "$@" --from stage2/model.safetensors --output stage3 --val 0.15 --val shop=shop/val $end \
+  --epochs 8 --learning-rate 5e-4
 # shellcheck disable=SC2086
-train "$fruit" shop=shop.txt "$@" --output stage4 --val 0 $end
+train "$fruit" shop=shop.txt "$@" --from stage3/model.safetensors --output stage4 --val 0 $end \
+  --epochs 6 --learning-rate 3e-4
 
 cp stage4/model-int8.safetensors "$here/fruit.safetensors"
