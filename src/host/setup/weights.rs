@@ -30,11 +30,13 @@ pub(super) type OnFetch<'a> = Box<dyn FnMut(&'static Entry, Progress) -> Control
 ///
 /// ```
 /// use fruitcore::host::setup::WeightsFrom;
-/// assert_eq!("imagenet".parse(), Ok(WeightsFrom::Imagenet));
-/// assert_eq!("random:3".parse(), Ok(WeightsFrom::Random(3)));
-/// assert_eq!("resnet50-v2".parse(), Ok(WeightsFrom::Published("resnet50-v2".into())));
-/// assert_eq!("models/resnet50.pth".parse(), Ok(WeightsFrom::File("models/resnet50.pth".into())));
-/// assert!("random:x".parse::<WeightsFrom>().is_err());
+/// let read = |text: &str| text.parse::<WeightsFrom>();
+/// assert_eq!(read("imagenet")?, WeightsFrom::Imagenet);
+/// assert_eq!(read("random:3")?, WeightsFrom::Random(3));
+/// assert_eq!(read("resnet50-v2")?, WeightsFrom::Published("resnet50-v2".into()));
+/// assert_eq!(read("models/resnet50.pth")?, WeightsFrom::File("models/resnet50.pth".into()));
+/// assert!(read("random:x").is_err());
+/// # Ok::<(), fruitcore::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
