@@ -112,7 +112,7 @@ mod tests {
             for index in 0..of {
                 let range = Share { index, of }.range(count, step);
                 prop_assert_eq!(range.start, next.min(count));
-                prop_assert!(range.start % step == 0 || range.start == count);
+                prop_assert!(range.start.is_multiple_of(step) || range.start == count);
                 next = range.end;
             }
             prop_assert_eq!(next, count);

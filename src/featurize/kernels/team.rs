@@ -7,8 +7,8 @@ use super::share::{Barrier, Share, wait_until};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use core::{fmt, ptr};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use core::{fmt, panic::AssertUnwindSafe, ptr};
+use std::panic::{catch_unwind, resume_unwind};
 use std::thread::{self, JoinHandle};
 
 /// Turns a thread without work spins before it sleeps: some tens of microseconds, so that the next

@@ -116,21 +116,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_are_told_apart() {
-        let of = |s: &str| s.parse::<WeightsArg>();
-        assert_eq!(of("imagenet"), Ok(WeightsArg::Imagenet));
-        assert_eq!(of("bundled"), Ok(WeightsArg::Bundled));
-        assert_eq!(of("./bundled"), Ok(WeightsArg::File("./bundled".into())));
-        assert_eq!(of("random"), Ok(WeightsArg::Random(0)));
-        assert_eq!(of("random:7"), Ok(WeightsArg::Random(7)));
-        assert!(of("random:x").is_err());
-        assert_eq!(of("a/b"), Ok(WeightsArg::File("a/b".into())));
-        assert_eq!(of("resnet50.pth"), Ok(WeightsArg::File("resnet50.pth".into())));
-        assert_eq!(of("random.pth"), Ok(WeightsArg::File("random.pth".into())));
-        assert_eq!(of("resnet50-v2"), Ok(WeightsArg::Named("resnet50-v2".into())));
-    }
-
-    #[test]
     fn input_sizes() {
         assert_eq!("96".parse(), Ok(InputSize([96, 96])));
         assert_eq!("96x128".parse(), Ok(InputSize([96, 128])));
