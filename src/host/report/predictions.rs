@@ -271,7 +271,7 @@ impl Predictions {
         if let Some(held) = held {
             let n = held.iter().filter(|h| **h).count() as u64;
             let note = format!(
-                "{} pictures that were held back when the head was fitted. Its weights never saw them; its temperature was set on them.",
+                "{} pictures that were held back when the head was fitted: its weights never saw them, its calibration did. Whether the network itself was trained on them is not known here.",
                 count(n)
             );
             all.push(self.confusion("Held back", note, Some(HELD), classes, &|i| held.get(i) == Some(&true)));
