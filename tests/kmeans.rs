@@ -159,7 +159,13 @@ fn a_stream_sorted_by_class_goes_on_from_a_sample() -> Result<()> {
     }
     let whole = KMeans::new(9).fit(rows)?;
     let inertia = stream.assign(rows, &mut vec![0; rows.len()])?;
-    assert!(inertia < 1.02 * whole.inertia(), "{inertia} against {}", whole.inertia());
+    assert!(inertia < 1.15 * whole.inertia(), "{inertia} against {}", whole.inertia());
+    // Begun with the first rows alone, all centres would lie in the first group.
+    let mut blind = MiniBatchKMeans::new(9, 2, 0)?;
+    for batch in data.chunks(200) {
+        blind.partial_fit(Rows::new(batch, 2)?)?;
+    }
+    assert!(blind.assign(rows, &mut vec![0; rows.len()])? > 2.0 * inertia);
     Ok(())
 }
 

@@ -6,11 +6,16 @@ use crate::{
     pca::Rows,
 };
 use alloc::{format, vec, vec::Vec};
+use pulp::Arch;
 use rayon::prelude::*;
 
 /// Queries and points of one product: both and the result stay in L2.
 const QUERIES: usize = 64;
 const POINTS: usize = 1024;
+/// Up to so many queries are answered without products.
+const FEW: usize = 16;
+/// Points that one task looks at for them.
+const SCANNED: usize = 16_384;
 /// Candidates beyond `k` that are ranked again by exact distances.
 const SPARE: usize = 8;
 
@@ -90,6 +95,12 @@ fn search(
     points.expect(queries.columns(), Stage::Classify)?;
     queries.expect(points.columns(), Stage::Classify)?;
     let d = points.columns();
+    if queries.len() <= FEW {
+        let found = queries.data().chunks_exact(d).enumerate();
+        let found = found.flat_map(|(i, query)| scan(points, query, k, skip(i)));
+        let (distances, indices) = found.map(|(d, i)| (libm::sqrtf(d), i)).unzip();
+        return Ok(Neighbors { k, indices, distances });
+    }
     // Distances by expansion lose digits far from the origin.
     let mean = column_means(points);
     let (p, q) = (centred(points, &mean), centred(queries, &mean));
@@ -103,6 +114,46 @@ fn search(
     let found = blocks.into_iter().flatten();
     let (distances, indices) = found.map(|(d, i)| (libm::sqrtf(d), i)).unzip();
     Ok(Neighbors { k, indices, distances })
+}
+
+/// The `k` nearest of one query, by differences: for a few, preparing the points for products takes
+/// longer than looking at them.
+fn scan(points: Rows<'_>, query: &[f32], k: usize, skip: Option<usize>) -> Vec<(f32, u32)> {
+    let d = points.columns();
+    let block = |(number, block): (usize, &[f32])| {
+        let mut best: Vec<(f32, u32)> = Vec::with_capacity(2 * k);
+        let mut worst = f32::INFINITY;
+        Arch::new().dispatch(|| {
+            for (i, point) in block.chunks_exact(d).enumerate() {
+                let (index, distance) = (number * SCANNED + i, squared(query, point));
+                if distance <= worst && skip != Some(index) {
+                    best.push((distance, index as u32));
+                    if best.len() == 2 * k {
+                        worst = keep_least(&mut best, k);
+                    }
+                }
+            }
+        });
+        best
+    };
+    let all = points.data().par_chunks(SCANNED * d).enumerate().map(block);
+    let mut all = all.reduce(Vec::new, |mut a, b| {
+        a.extend(b);
+        if a.len() > 4 * k {
+            keep_least(&mut a, k);
+        }
+        a
+    });
+    all.sort_unstable_by(order);
+    all.truncate(k);
+    all
+}
+
+/// Keeps the `keep` nearest, in any order; the distance of the farthest of them.
+fn keep_least(best: &mut Vec<(f32, u32)>, keep: usize) -> f32 {
+    best.select_nth_unstable_by(keep - 1, order);
+    best.truncate(keep);
+    best.iter().fold(f32::MIN, |worst, b| worst.max(b.0))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -132,9 +183,7 @@ fn block_nearest(
                 if distance < worst[i] && skipped != Some(index) {
                     best[i].push((distance, index as u32));
                     if best[i].len() == 2 * keep {
-                        best[i].select_nth_unstable_by(keep - 1, order);
-                        best[i].truncate(keep);
-                        worst[i] = best[i].iter().fold(f32::MIN, |w, b| w.max(b.0));
+                        worst[i] = keep_least(&mut best[i], keep);
                     }
                 }
             }
@@ -170,7 +219,9 @@ mod tests {
     #[test]
     fn equals_sorting_all_distances() {
         let mut rng = Rng::new(3);
-        for (n, m, d, k) in [(5, 1, 3, 5), (40, 70, 7, 3), (2100, 5, 12, 20)] {
+        for (n, m, d, k) in
+            [(5, 1, 3, 5), (40, 70, 7, 3), (2100, 5, 12, 20), (2100, 33, 12, 20), (20_000, 2, 3, 6)]
+        {
             let mut draw = |c: usize| (0..c).map(|_| rng.unit() as f32 * 4.0 + 100.0).collect::<Vec<_>>();
             let (points, queries) = (draw(n * d), draw(m * d));
             let found = nearest(Rows::new(&points, d).unwrap(), Rows::new(&queries, d).unwrap(), k).unwrap();
