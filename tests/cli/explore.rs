@@ -92,7 +92,7 @@ fn constant_components() {
     assert_eq!((&found.json()["k"], &found.json()["inertia"]), (&1.into(), &0.0.into()));
     found.says(&["one cluster", "all the same"]);
     assert_eq!(on(&same, &["cluster", "-k", "3", "--json"]).code(0).json()["inertia"], 0.0);
-    on(&same, &["map"]).code(1).says(&["all the same"]);
+    on(&same, &["map"]).code(1).says(&["rows are the same", "nothing to map"]);
     // One column that says nothing beside one that does.
     let half = rows(40, |i| format!("{i}.jpg,{},1,{}", i % 2, 10 * (i % 2) + i / 10));
     let found = on(&half, &["cluster", "-k", "2", "--json"]).code(0).json();

@@ -170,7 +170,9 @@ fn start(rows: Rows<'_>, seed: u64) -> Result<Vec<f32>> {
     let sum: f64 = points.iter().step_by(2).map(|x| f64::from(*x) * f64::from(*x)).sum();
     let deviation = libm::sqrt(sum / n);
     if deviation.is_nan() || deviation <= 0.0 {
-        return Err(insufficient(String::from("all rows are the same: there is nothing to map")));
+        return Err(insufficient(String::from(
+            "all rows are the same: there is nothing to map; check what they were made of",
+        )));
     }
     let mut rng = Rng::new(seed);
     for p in &mut points {
