@@ -22,6 +22,9 @@ use alloc::{format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
+/// Rows placed at once.
+const PLACED: usize = 1 << 16;
+
 /// How rows become points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -241,10 +244,14 @@ fn spread(
             rest.push(i);
         }
     }
-    let others = gather(rows.data(), d, &rest);
-    let placed = place(Rows::new(fitted_on, d)?, &points, Rows::new(&others, d)?, &PlaceOptions::default())?;
-    for (i, p) in rest.iter().zip(placed.chunks_exact(2)) {
-        all[2 * i..2 * i + 2].copy_from_slice(p);
+    // Some at a time: of millions of rows a copy would be large.
+    for rest in rest.chunks(PLACED) {
+        let others = gather(rows.data(), d, rest);
+        let others = Rows::new(&others, d)?;
+        let placed = place(Rows::new(fitted_on, d)?, &points, others, &PlaceOptions::default())?;
+        for (i, p) in rest.iter().zip(placed.chunks_exact(2)) {
+            all[2 * i..2 * i + 2].copy_from_slice(p);
+        }
     }
     Ok(all)
 }
