@@ -156,3 +156,34 @@ fn a_model_is_a_pipeline_without_a_projection() {
     pipeline.select_head("shop").unwrap();
     assert!(head.classes().iter().any(|c| c == pipeline.classify(&frame).unwrap().best()));
 }
+
+/// Whatever becomes of a model's bytes, reading them is an error or a model, never a panic.
+#[test]
+fn damaged_models_are_errors() {
+    let header = 8 + u64::from_le_bytes(*BUNDLED.first_chunk().unwrap()) as usize;
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    let (mut refused, mut digits) = (0, BUNDLED.to_vec());
+    for round in 0..300 {
+        let mut bytes = BUNDLED.to_vec();
+        for _ in 0..1 + next(3) {
+            // Half of them in numbers, which shapes, offsets and settings are.
+            let at = match round % 2 {
+                0 => next(header),
+                _ => (0..).map(|_| next(header)).find(|at| bytes[*at].is_ascii_digit()).unwrap(),
+            };
+            bytes[at] = if round % 2 == 0 { next(256) as u8 } else { b'0' + next(10) as u8 };
+        }
+        refused += usize::from(Fitted::from_bytes(bytes).is_err());
+    }
+    assert!(refused > 100, "{refused} of 300");
+    // Weights that are no numbers are named, not computed with.
+    digits[header..].fill(0xff);
+    let e = Fitted::from_bytes(digits).and_then(|f| f.setup(None, Device::flex()).map(|_| ())).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NonFinite, "{e}");
+}
