@@ -34,14 +34,7 @@ pub(super) fn facts(summary: Option<&Summary>, n: usize, d: usize, classes: usiz
 
 pub(super) fn clusters(s: &ClusterSummary, matrix: Option<Matrix>) -> Clusters {
     let mut facts = vec![("Clusters", s.k.to_string()), ("inertia", format!("{:.4}", s.inertia))];
-    let measures = [
-        ("silhouette", s.silhouette),
-        ("adjusted Rand index", s.adjusted_rand),
-        ("normalised mutual information", s.normalized_mutual_information),
-        ("homogeneity", s.homogeneity),
-        ("completeness", s.completeness),
-    ];
-    facts.extend(measures.into_iter().filter_map(|(k, v)| Some((k, format!("{:.3}", v?)))));
+    facts.extend(s.measures().map(|(name, value)| (name, format!("{value:.3}"))));
     let curve = s.tried.iter().map(|t| (t.k, t.silhouette)).collect();
     Clusters { facts, curve, matrix, notes: s.notes.clone() }
 }
