@@ -45,16 +45,16 @@ pub struct ClusterOptions {
     pub count: Count,
     /// Seed of every random choice. 0 unless set.
     pub seed: u64,
-    /// Independent starts, the best of which is improved and kept. 3 unless set.
+    /// Independent starts, the best of which are improved, and one kept. 6 unless set.
     pub restarts: usize,
     /// One pass of mini-batches instead of iterations over all rows, which then need not fit in memory.
     pub mini_batch: bool,
 }
 
 impl ClusterOptions {
-    /// `count` clusters, seed 0, three starts.
+    /// `count` clusters, seed 0, six starts.
     pub fn new(count: Count) -> Self {
-        Self { count, seed: 0, restarts: 3, mini_batch: false }
+        Self { count, seed: 0, restarts: 6, mini_batch: false }
     }
 }
 

@@ -16,6 +16,8 @@ use lloyd::Start;
 
 /// Rows that one task assigns.
 const TASK: usize = 16 * BLOCK;
+/// Starts that are improved by breathing.
+const BREATHING: usize = 2;
 
 /// How the first centres are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,13 +63,13 @@ pub struct Clusters {
 }
 
 impl KMeans {
-    /// `k` clusters; three starts of at most 300 iterations each, greedy seeding, seed 0, breaths of five
+    /// `k` clusters; six starts of at most 300 iterations each, greedy seeding, seed 0, breaths of five
     /// centres.
     pub fn new(k: usize) -> Self {
         Self {
             k,
             seed: 0,
-            restarts: 3,
+            restarts: 6,
             max_iterations: 300,
             tolerance: 1e-4,
             seeding: Seeding::Greedy,
@@ -82,7 +84,7 @@ impl KMeans {
         self
     }
 
-    /// Independent starts, of which the one with the least inertia is gone on with; at least one.
+    /// Independent starts, of which the two with the least inertia are gone on with; at least one.
     #[must_use]
     pub fn restarts(mut self, n: usize) -> Self {
         self.restarts = n.max(1);
@@ -111,7 +113,7 @@ impl KMeans {
         self
     }
 
-    /// Breathes (Fritzke, *The breathing k-means algorithm*, arXiv 2006.15666) after the best start:
+    /// Breathes (Fritzke, *The breathing k-means algorithm*, arXiv 2006.15666) after the two best starts:
     /// adds so many centres where the error is largest, iterates, takes as many away where they are
     /// missed least, iterates again, and keeps what is better; with ever fewer centres. Finds what
     /// restarts rarely do. 0 leaves Lloyd's result as it is.
@@ -140,19 +142,23 @@ impl KMeans {
             let first = seeding::draw(self.seeding, &centred, d, self.k, &mut rng);
             lloyd::iterate(&centred, d, &first, self.max_iterations, stop)
         };
-        let better = |a: Start, b: Start| if b.inertia < a.inertia { b } else { a };
         #[cfg(feature = "rayon")]
-        let best = {
+        let mut starts: Vec<Start> = {
             use rayon::prelude::*;
-            let all: Vec<Start> = (0..self.restarts).into_par_iter().map(start).collect();
-            all.into_iter().reduce(better)
+            (0..self.restarts).into_par_iter().map(start).collect()
         };
         #[cfg(not(feature = "rayon"))]
-        let best = (0..self.restarts).map(start).reduce(better);
+        let mut starts: Vec<Start> = (0..self.restarts).map(start).collect();
+        starts.sort_by(|a, b| a.inertia.total_cmp(&b.inertia));
+        let again = |first: &[f32]| lloyd::iterate(&centred, d, first, self.max_iterations, stop);
+        let breathe = |(i, start): (u64, Start)| {
+            breathe::breathe(&centred, d, start, self.breaths, &mut Rng::new(!self.seed ^ (i << 32)), &again)
+        };
+        // The second best start may lie in the better valley.
+        let best = (0u64..).zip(starts).take(BREATHING).map(breathe);
+        let best = best.min_by(|a, b| a.inertia.total_cmp(&b.inertia));
         let none = || error(ErrorKind::InvalidArgument, "no restart was asked".into());
         let best = best.ok_or_else(none)?;
-        let again = |first: &[f32]| lloyd::iterate(&centred, d, first, self.max_iterations, stop);
-        let best = breathe::breathe(&centred, d, best, self.breaths, &mut Rng::new(!self.seed), &again);
         let Start { mut centroids, iterations, .. } = best;
         // Labels and inertia of the final centres, without bounds.
         let mut labels = vec![0; n];

@@ -18,8 +18,8 @@ pub(crate) struct ClusterArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Independent starts, of which the best is improved and kept
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Independent starts, of which the best two are improved and one kept
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) restarts: u16,
     /// One pass of mini-batches: rows need not fit in memory
     #[arg(long)]
