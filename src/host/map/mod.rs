@@ -137,6 +137,10 @@ impl Map {
             }
         };
         summary.quality = quality(rows, &points, options.tsne.seed).ok();
+        if let Some(compared) = summary.quality.map(|q| q.compared).filter(|c| *c < rows.len()) {
+            let m = format!("quality is measured within {compared} of {} rows", rows.len());
+            summary.notes.push(m);
+        }
         summary.seconds = begun.elapsed().as_secs_f64();
         Ok(Self { paths: table.paths().to_vec(), labels: table.labels().to_vec(), points, summary })
     }

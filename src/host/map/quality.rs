@@ -2,7 +2,10 @@
 
 use crate::{
     Error, ErrorKind, Result, Stage,
-    host::{neighbors::nearest_others, sample::sample},
+    host::{
+        neighbors::nearest_others,
+        sample::{gather, sample},
+    },
     pca::Rows,
 };
 use alloc::{format, vec::Vec};
@@ -11,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Points whose neighbourhoods are looked at, in a map of more.
 const SAMPLE: usize = 2000;
+/// Rows a neighbourhood is looked for in; of more, a sample of so many stands for all.
+const COMPARED: usize = 100_000;
 /// Neighbours looked at, at most.
 const NEIGHBOURS: usize = 12;
 
@@ -25,11 +30,15 @@ pub struct Quality {
     pub neighbors_kept: f64,
     /// Neighbours looked at.
     pub neighbors: usize,
-    /// Points looked at; each is compared with all others.
+    /// Points looked at.
     pub sampled: usize,
+    /// Points each is compared with: all, or 100,000 of more.
+    #[serde(default)]
+    pub compared: usize,
 }
 
-/// Measures a plane, `[n, 2]`, over all points or 2,000 of them; 12 neighbours, fewer for few rows.
+/// Measures a plane, `[n, 2]`, over all points or 2,000 of them; 12 neighbours, fewer for few rows. Of
+/// more than 100,000 rows a sample of so many is measured as if it were all.
 ///
 /// ```
 /// use fruitcore::{host::map::quality, pca::Rows};
@@ -52,6 +61,11 @@ pub fn quality(rows: Rows<'_>, plane: &[f32], seed: u64) -> Result<Quality> {
     if n < 4 {
         let m = format!("neighbourhoods need at least 4 rows, found {n}");
         return Err(Error::new(ErrorKind::Insufficient, Stage::Classify, m));
+    }
+    if n > COMPARED {
+        let which = sample(n, COMPARED, seed);
+        let (some, points) = (gather(rows.data(), rows.columns(), &which), gather(plane, 2, &which));
+        return quality(Rows::new(&some, rows.columns())?, &points, seed);
     }
     let k = NEIGHBOURS.min((n - 1) / 2);
     let chosen = sample(n, SAMPLE, seed);
@@ -89,5 +103,20 @@ pub fn quality(rows: Rows<'_>, plane: &[f32], seed: u64) -> Result<Quality> {
         neighbors_kept: kept as f64 / (m * kf),
         neighbors: k,
         sampled: chosen.len(),
+        compared: n,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_rows_a_sample_stands_for_all() {
+        let line: Vec<f32> = (0..120_000u32).map(|i| i as f32).collect();
+        let plane: Vec<f32> = line.iter().flat_map(|x| [*x, 0.0]).collect();
+        let found = quality(Rows::new(&line, 1).unwrap(), &plane, 0).unwrap();
+        assert_eq!((found.sampled, found.compared), (SAMPLE, COMPARED));
+        assert!(found.trustworthiness > 0.999_999, "{found:?}");
+    }
 }
