@@ -10,7 +10,7 @@ use fruitcore::{
     host::{
         driver::Control,
         run::open_output,
-        setup::Resolved,
+        setup::{Fitted, Resolved},
         train::{self, DataSpec, HeadReport, TrainOptions},
     },
     preprocess::Preset,
@@ -106,7 +106,13 @@ fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> 
     o.augment.jitter = args.jitter;
     o.augment.background = args.background;
     o.cache_bytes = args.cache << 20;
-    o.temperatures = start.temperatures();
+    o.temperatures = match &args.temperatures {
+        Some(model) => {
+            let fitted = Fitted::open(model)?;
+            fitted.heads().iter().map(|h| (h.name().to_owned(), h.temperature())).collect()
+        }
+        None => start.temperatures(),
+    };
     if let Some(side) = args.cache_side {
         o.cache_side = side;
     }

@@ -4,6 +4,7 @@ use super::network::{PlaceArgs, ShapeArgs, WeightsArg};
 use super::output::ReportArgs;
 use clap::Args;
 use fruitcore::host::train::DataSpec;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
@@ -33,6 +34,10 @@ pub(crate) struct TrainArgs {
     /// `train` wrote, `bundled`, `imagenet`, …) [default: random weights]
     #[arg(long, value_name = "FILE|NAME|imagenet|bundled", value_parser = super::parse::<WeightsArg>, help_heading = "Network")]
     pub(crate) from: Option<WeightsArg>,
+    /// The model whose temperatures a head without validation pictures takes [default: the one of
+    /// --from]
+    #[arg(long, value_name = "MODEL", help_heading = "Data")]
+    pub(crate) temperatures: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
     #[command(flatten)]
