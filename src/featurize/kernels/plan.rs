@@ -52,6 +52,7 @@ pub struct Plan {
     /// Floats of scratch, whatever the batch.
     pub(super) scratch: usize,
     /// Floats a team needs besides, for one picture.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "teams are threads"))]
     pub(super) common: usize,
     pub(super) micro_batch: usize,
 }

@@ -58,6 +58,7 @@ pub(super) struct Barrier {
 const SPINS: u32 = 1 << 11;
 
 impl Barrier {
+    #[cfg(any(feature = "std", test))]
     pub(super) const fn new(threads: usize) -> Self {
         Self {
             threads,
@@ -81,6 +82,7 @@ impl Barrier {
     }
 
     /// Lets those who wait go on: this thread will not come.
+    #[cfg(any(feature = "std", test))]
     pub(super) fn break_up(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
