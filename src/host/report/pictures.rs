@@ -100,9 +100,18 @@ pub(super) fn each<T: Send>(
         });
         let mut batches = core::pin::pin!(fetches.buffer_unordered(AT_ONCE).chunks(BATCH));
         let until = tokio::time::Instant::now() + patience.min(LONGEST);
+        let mut missing = wanted.len();
         loop {
+            // What is ready at once would be taken however late it is.
+            if missing > 0 && tokio::time::Instant::now() >= until {
+                fetched.late = true;
+                break;
+            }
             match tokio::time::timeout_at(until, batches.next()).await {
-                Ok(Some(batch)) => work(batch, &mut fetched),
+                Ok(Some(batch)) => {
+                    missing = missing.saturating_sub(batch.len());
+                    work(batch, &mut fetched);
+                }
                 Ok(None) => break,
                 Err(_) => {
                     fetched.late = true;
