@@ -9,8 +9,8 @@ import pathlib
 import re
 import subprocess
 
-LINKED = ["libtorch_cuda.so", "libtorch_python.so", "libc10_cuda.so", "libtorch_cuda_linalg.so", "libtorch_nvshmem.so"]
-UNVERSIONED = [("cudnn", "cudnn"), ("nccl", "nccl"), ("cusparseLt", "cusparseLt"), ("cuFile", "cufile"), ("nvrtc", "nvrtc")]
+LINKED = ["libtorch_cpu.so", "libtorch_cuda.so", "libtorch_python.so", "libc10_cuda.so", "libtorch_cuda_linalg.so", "libtorch_nvshmem.so"]
+UNVERSIONED = [("cudnn", "cudnn"), ("cupti", "cupti"), ("nccl", "nccl"), ("cusparseLt", "cusparseLt"), ("cuFile", "cufile"), ("nvrtc", "nvrtc")]
 
 
 def output(*command):
