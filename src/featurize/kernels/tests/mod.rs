@@ -6,7 +6,9 @@ mod reference;
 
 use super::super::network::Graph;
 use super::super::weights::WeightSource;
-use super::{Isa, Plan, PlanOptions, Team};
+#[cfg(feature = "std")]
+use super::Team;
+use super::{Isa, Plan, PlanOptions};
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec, vec::Vec};
 
@@ -63,6 +65,7 @@ fn worst_error(graph: &Graph, weights: &Seeded, n: usize, options: PlanOptions) 
             let mut workspace = plan.workspace().unwrap();
             plan.run(&mut workspace, &vec![1e3; n * picture], &mut features).unwrap();
             plan.run(&mut workspace, &input, &mut features).unwrap();
+            #[cfg(feature = "std")]
             for threads in [2, 3] {
                 let (mut team, mut together) = (Team::new(threads).unwrap(), vec![f32::NAN; expected.len()]);
                 team.run(&plan, &vec![1e3; n * picture], &mut together).unwrap();
