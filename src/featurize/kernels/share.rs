@@ -58,7 +58,7 @@ pub(super) struct Barrier {
 const SPINS: u32 = 1 << 11;
 
 impl Barrier {
-    #[cfg(any(feature = "std", test))]
+    #[cfg(feature = "std")]
     pub(super) const fn new(threads: usize) -> Self {
         Self {
             threads,
@@ -82,7 +82,7 @@ impl Barrier {
     }
 
     /// Lets those who wait go on: this thread will not come.
-    #[cfg(any(feature = "std", test))]
+    #[cfg(feature = "std")]
     pub(super) fn break_up(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
@@ -121,6 +121,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "std")]
     #[test]
     fn nobody_passes_a_barrier_alone() {
         let barrier = Barrier::new(3);
