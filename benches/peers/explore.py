@@ -12,13 +12,12 @@ of k-means; trustworthiness, neighbours kept and seconds of t-SNE.
 import argparse
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
-import tempfile
 import time
 
 import numpy as np
+from driven import Driven, cpu
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -45,39 +44,6 @@ def of_files(files):
     rows = np.concatenate([np.stack(t["components"].to_numpy(zero_copy_only=False)) for t in tables])
     names = np.concatenate([t["label"].to_numpy(zero_copy_only=False) for t in tables])
     return np.ascontiguousarray(rows, dtype=np.float32), np.unique(names, return_inverse=True)[1]
-
-
-class Ours:
-    def __init__(self, program, rows):
-        self.folder = tempfile.TemporaryDirectory()
-        self.out = os.path.join(self.folder.name, "out")
-        file = os.path.join(self.folder.name, "rows.f32")
-        rows.tofile(file)
-        command = [program, file, str(rows.shape[1])]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline().strip() == "ready"
-
-    def cpu(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def ask(self, words):
-        """Wall seconds and the rest of the answer, CPU seconds."""
-        before = self.cpu()
-        self.process.stdin.write(f"{words}\n")
-        self.process.stdin.flush()
-        answer = [float(word) for word in self.process.stdout.readline().split()]
-        return answer, self.cpu() - before
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.folder.cleanup()
-
-
-def cpu():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def clusters(ours, rows, labels, k, rounds):
@@ -161,7 +127,7 @@ def main():
     for name, rows, labels in sets:
         k = len(np.unique(labels))
         print(f"{name}: {rows.shape[0]} x {rows.shape[1]}, {k} classes", flush=True)
-        ours = Ours(program, rows)
+        ours = Driven(program, rows)
         if "kmeans" in args.only:
             clusters(ours, rows, labels, k, args.rounds)
         if "tsne" in args.only:

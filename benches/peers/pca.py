@@ -13,14 +13,13 @@ variables: no spectrum is flatter, none harder for a solver of few components.
 import argparse
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
-import tempfile
 import time
 
 import numpy as np
 import sklearn
+from driven import Driven, cpu
 from sklearn.decomposition import PCA, IncrementalPCA
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -30,38 +29,6 @@ SOLVERS = {
     "IncrementalPCA, batches of 1,000": lambda: IncrementalPCA(KEPT, batch_size=1000),
     "PCA auto": lambda: PCA(KEPT),
 }
-
-
-class Ours:
-    def __init__(self, program, rows):
-        self.file = tempfile.NamedTemporaryFile(suffix=".f32")
-        rows.tofile(self.file)
-        self.file.flush()
-        command = [program, self.file.name, str(rows.shape[1]), str(KEPT)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline().strip() == "ready"
-
-    def cpu(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def fit(self):
-        """Seconds, CPU seconds, seconds of the eigenproblem, explained variances."""
-        before = self.cpu()
-        self.process.stdin.write("fit\n")
-        self.process.stdin.flush()
-        wall, eigen, *variances = map(float, self.process.stdout.readline().split())
-        return wall, self.cpu() - before, eigen, np.array(variances)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.file.close()
-
-
-def cpu():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def main():
@@ -82,16 +49,16 @@ def main():
     for columns in map(int, args.columns.split(",")):
         rng = np.random.default_rng(1)
         x = rng.random((ROWS, columns), dtype=np.float32) + rng.random((ROWS, columns), dtype=np.float32) - 1
-        ours = Ours(program, x)
+        ours = Driven(program, x, KEPT)
         # Exact in f64; the default of f32 sums is good to a few 1e-6 only.
         exact = PCA(KEPT, svd_solver="covariance_eigh").fit(x.astype(np.float64)).explained_variance_
-        found = ours.fit()[3]
+        found = np.array(ours.ask("fit")[0][2:])
         worst = np.max(np.abs(found / exact - 1))
         assert worst < 1e-6, f"variances differ by {worst:.1e}"
         seconds = {name: ([], []) for name in ["fruitcore", *solvers]}
         eigen = []
         for _ in range(args.rounds):
-            wall, used, part, _ = ours.fit()
+            (wall, part, *_), used = ours.ask("fit")
             eigen.append(part)
             seconds["fruitcore"][0].append(wall)
             seconds["fruitcore"][1].append(used)

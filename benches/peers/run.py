@@ -40,17 +40,17 @@ def arguments():
     return parser.parse_args()
 
 
-def bootstrap(args):
-    """Makes the environment and the engine, then runs this script inside."""
+def bootstrap(args, script, packages, built):
+    """Makes the environment and what is to be built, then runs `script` inside."""
     WORK.mkdir(parents=True, exist_ok=True)
     env = dict(os.environ, OMP_NUM_THREADS=str(args.threads), GOMP_SPINCOUNT="0", KMP_BLOCKTIME="0")
     python = args.python
     if not python:
         folder, stubs = WORK / "env", WORK / "stubs"
         python = str(folder / "bin" / "python")
+        pip = [python, "-m", "pip", "install", "--quiet"]
         if not (WORK / "ready").exists():
             subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            pip = [python, "-m", "pip", "install", "--quiet"]
             subprocess.run(pip + ["--no-deps", "torch", "torchvision"], check=True)
             subprocess.run(pip + PACKAGES, check=True)
             sys.path.insert(0, str(HERE))
@@ -58,38 +58,46 @@ def bootstrap(args):
 
             torch_cpu_stubs.make(next(folder.glob("lib/python3*/site-packages")), stubs)
             (WORK / "ready").touch()
+        if packages:
+            subprocess.run(pip + packages, check=True)
         env["LD_LIBRARY_PATH"] = f"{stubs}:{env.get('LD_LIBRARY_PATH', '')}"
-    command = [python, __file__, "--inside", *sys.argv[1:]]
-    if not args.engine:
-        subprocess.run(["cargo", "build", "--release", "--example", "peer_engine"], cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        command += ["--engine", str(target / "release" / "examples" / "peer_engine")]
+    command = [python, script, "--inside", *sys.argv[1:]]
+    for option, what in built.items():
+        if not getattr(args, option):
+            subprocess.run(["cargo", "build", "--release", *what], cwd=ROOT, check=True)
+            target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+            program = target / "examples" / what[-1] if "--example" in what else target / what[-1]
+            command += [f"--{option}", str(program)]
     return subprocess.run(command, env=env, check=False).returncode
 
 
-def model(name):
-    """torchvision's network up to the features, with seeded weights that keep activations in range."""
+def bare(name):
+    """torchvision's network up to the features, with its own random weights."""
     import torch
     import torchvision
 
-    torch.manual_seed(1)
-    net = {
-        "mobilenet-v2": torchvision.models.mobilenet_v2,
-        "resnet50": torchvision.models.resnet50,
-        "vgg16": torchvision.models.vgg16,
-    }[name](weights=None)
-    for part in net.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.weight.data.uniform_(0.5, 1.0)
-            part.bias.data.uniform_(-0.2, 0.2)
-            part.running_mean.uniform_(-0.2, 0.2)
-            part.running_var.uniform_(0.5, 1.5)
+    net = getattr(torchvision.models, name.replace("-", "_"))(weights=None)
     if name == "mobilenet-v2":
         net.classifier = torch.nn.Identity()
     elif name == "resnet50":
         net.fc = torch.nn.Identity()
     else:
         net.classifier = net.classifier[:5]  # fc1, ReLU, Dropout, fc2, ReLU
+    return net
+
+
+def model(name):
+    """The same with seeded weights that keep activations in range."""
+    import torch
+
+    torch.manual_seed(1)
+    net = bare(name)
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.weight.data.uniform_(0.5, 1.0)
+            part.bias.data.uniform_(-0.2, 0.2)
+            part.running_mean.uniform_(-0.2, 0.2)
+            part.running_var.uniform_(0.5, 1.5)
     return net.eval()
 
 
@@ -219,7 +227,7 @@ def compare(args, name, batch):
 def main():
     args = arguments()
     if not args.inside:
-        return bootstrap(args)
+        return bootstrap(args, __file__, [], {"engine": ["--example", "peer_engine"]})
     for name in args.networks.split(","):
         for batch in args.batches.split(","):
             compare(args, name, int(batch))
