@@ -37,6 +37,8 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
         Isa::Avx512 => Some(&avx512::KERNELS),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => Some(&neon::KERNELS),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => Some(&wasm::KERNELS),
         #[allow(unreachable_patterns)]
         _ => None,
     }
@@ -122,3 +124,5 @@ kernels!(avx2, Isa::Avx2, [1 2 3 4 5 6], [1], 5, simd::Avx2::new(), "avx2,fma");
 kernels!(avx512, Isa::Avx512, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2], 12, simd::Avx512::new(), "avx512f");
 #[cfg(target_arch = "aarch64")]
 kernels!(neon, Isa::Neon, [1 2 3 4 5 6], [1], 6, simd::Neon::new(), "neon");
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+kernels!(wasm, Isa::Simd128, [1 2], [1], 3, simd::Simd128);

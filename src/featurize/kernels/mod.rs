@@ -70,6 +70,8 @@ pub use simd::Isa;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use simd::Neon;
 pub(crate) use simd::Plain;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) use simd::Simd128;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use simd::{Avx2, Avx512};
 #[cfg(feature = "std")]

@@ -32,6 +32,8 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
         Isa::Avx512 => Some(&avx512::KERNELS),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => Some(&neon::KERNELS),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => Some(&wasm::KERNELS),
         #[allow(unreachable_patterns)]
         _ => None,
     }
@@ -76,10 +78,16 @@ kernels!(plain, Plain, Plain, 1, 4);
 #[cfg(target_arch = "x86_64")]
 use crate::featurize::kernels::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2::new(), Avx2, 3, 4, "avx2,fma");
+// 3 × 4 registers of a tile, 3 and 1 of its operands are all sixteen: compilers then spill a sum, and the
+// FMAs wait for it to come back from memory.
+kernels!(avx2, Avx2::new(), Avx2, 2, 6, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
 kernels!(avx512, Avx512::new(), Avx512, 3, 8, "avx512f");
 #[cfg(target_arch = "aarch64")]
 use crate::featurize::kernels::Neon;
 #[cfg(target_arch = "aarch64")]
-kernels!(neon, Neon::new(), Neon, 6, 4, "neon");
+kernels!(neon, Neon::new(), Neon, 4, 6, "neon");
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::featurize::kernels::Simd128;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+kernels!(wasm, Simd128, Simd128, 2, 4);

@@ -188,3 +188,48 @@ mod neon {
         |_| ()
     );
 }
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm {
+    use super::*;
+    use crate::featurize::kernels::Simd128;
+    use core::arch::wasm32::*;
+
+    // SAFETY: the build's target has the instructions.
+    unsafe impl Doubles for Simd128 {
+        const LANES: usize = 2;
+        type V = v128;
+
+        #[inline(always)]
+        fn splat(self, x: f64) -> Self::V {
+            f64x2_splat(x)
+        }
+        #[inline(always)]
+        fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            f64x2_add(f64x2_mul(a, b), c)
+        }
+        #[inline(always)]
+        fn add(self, a: Self::V, b: Self::V) -> Self::V {
+            f64x2_add(a, b)
+        }
+        #[inline(always)]
+        fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+            f64x2_sub(a, b)
+        }
+        #[inline(always)]
+        unsafe fn load(self, p: *const f64) -> Self::V {
+            // SAFETY: the caller's pointer is valid for 2 values; the load needs no alignment.
+            unsafe { v128_load(p.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn widen(self, p: *const f32) -> Self::V {
+            // SAFETY: as for `load`, for 2 floats.
+            f64x2_promote_low_f32x4(unsafe { v128_load64_zero(p.cast()) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, p: *mut f64, v: Self::V) {
+            // SAFETY: as for `load`, for writing.
+            unsafe { v128_store(p.cast(), v) }
+        }
+    }
+}

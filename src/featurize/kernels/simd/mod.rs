@@ -6,12 +6,16 @@
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod plain;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 pub(crate) use plain::Plain;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) use wasm::Simd128;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
@@ -70,11 +74,13 @@ pub enum Isa {
     Avx512,
     /// AArch64 Advanced SIMD.
     Neon,
+    /// WebAssembly's 128-bit SIMD.
+    Simd128,
 }
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 5] = [Self::Plain, Self::Simd128, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The fastest instruction set this processor supports.
     ///
@@ -87,6 +93,7 @@ impl Isa {
     pub fn is_supported(self) -> bool {
         match self {
             Self::Plain => true,
+            Self::Simd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
             Self::Neon => cfg!(all(target_arch = "aarch64", target_feature = "neon")),
             #[cfg(all(target_arch = "x86_64", feature = "std"))]
             Self::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
@@ -101,10 +108,11 @@ impl Isa {
         }
     }
 
-    /// Its usual name: `plain`, `neon`, `avx2`, `avx512`.
+    /// Its usual name: `plain`, `simd128`, `neon`, `avx2`, `avx512`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Simd128 => "simd128",
             Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
