@@ -3,11 +3,12 @@
 
 use burn::tensor::Device;
 use bytes::Bytes;
+use fruitcore::classify::{Head, Model};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::{Checkpoint, RandomWeights};
 use fruitcore::host::driver::Control;
 use fruitcore::host::run::{OutputStore, open_output};
-use fruitcore::host::train::{self, DataSpec, TrainOptions, TrainReport};
+use fruitcore::host::train::{self, Blend, DataSpec, TrainOptions, TrainReport};
 use fruitcore::model::ModelFile;
 use fruitcore::pipeline::Pipeline;
 use fruitcore::preprocess::Preset;
@@ -232,6 +233,45 @@ fn it_learns_and_fine_tunes() {
     let out = store(&dir.path().join("wrong"));
     let e = train::train(&sets, &tune, Some(&wrong), &*out, &Control::default(), &mut |_| {}).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Shape, "{e}");
+}
+
+#[test]
+fn a_blend_lies_between_two_epochs() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = [data(dir.path(), "set", false)];
+    let out = dir.path().join("out");
+    let model = || std::fs::read(out.join("model.safetensors")).unwrap();
+    let mut first = options(2);
+    first.stop_after = Some(1);
+    run(&sets, &first, &out).unwrap();
+    let early = model();
+    run(&sets, &options(2), &out).unwrap();
+    let late = model();
+    // Nothing is left to learn: only the end is done again, each time from the state.
+    let mut blended = options(2);
+    for share in [0.25, 1.0] {
+        blended.blend = Some(Blend::new(early.clone(), share).unwrap());
+        run(&sets, &blended, &out).unwrap();
+        let mixed = model();
+        let [early, late, mixed] =
+            [&early, &late, &mixed].map(|bytes| ModelFile::from_bytes(bytes).unwrap().heads().unwrap());
+        let weights = |heads: &[Head]| match heads[0].model() {
+            Model::Softmax(m) => m.weights().to_vec(),
+            _ => unreachable!(),
+        };
+        let [early, late, mixed] = [&early, &late, &mixed].map(|heads| weights(heads));
+        assert!(early != late);
+        for ((e, l), m) in early.iter().zip(&late).zip(&mixed) {
+            assert!((l + share as f32 * (e - l) - m).abs() < 1e-6, "{e} {l} {m}");
+        }
+    }
+
+    // One of another training is refused before anything is learned.
+    let other = [data(dir.path(), "other", true)];
+    let e = run(&other, &blended, &dir.path().join("refused")).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Mismatch, "{e}");
+    assert!(e.to_string().contains("`other`"), "{e}");
+    assert_eq!(Blend::new(&b"none"[..], 0.5).unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]

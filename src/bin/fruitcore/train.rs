@@ -11,7 +11,7 @@ use fruitcore::{
         driver::Control,
         run::open_output,
         setup::{Fitted, Resolved},
-        train::{self, DataSpec, HeadReport, TrainOptions},
+        train::{self, Blend, DataSpec, HeadReport, TrainOptions},
     },
     preprocess::Preset,
 };
@@ -113,6 +113,7 @@ fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> 
         }
         None => start.temperatures(),
     };
+    o.blend = args.blend.as_deref().map(blend).transpose()?;
     if let Some(side) = args.cache_side {
         o.cache_side = side;
     }
@@ -122,6 +123,14 @@ fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> 
         }
     }
     Ok(o)
+}
+
+/// `MODEL` or `MODEL=SHARE`.
+fn blend(text: &str) -> Result<Blend, Failure> {
+    let shared = text.rsplit_once('=').and_then(|(model, share)| Some((model, share.parse().ok()?)));
+    let (model, share) = shared.unwrap_or((text, 0.5));
+    let fitted = Fitted::open(model)?;
+    Ok(Blend::new(fitted.bytes(), share).map_err(|e| e.at(model))?)
 }
 
 /// The sets with what options say of them by name.

@@ -2,6 +2,7 @@
 
 use super::{DataSpec, TrainOptions, fail, image::Image};
 use crate::host::decode::{DecodeOptions, Decoder};
+use crate::host::run::hex;
 use crate::host::source::{self, Object, SourceOptions};
 use crate::preprocess::{Normalization, Recipe, RecipePreprocessor, ResizeFilter, ResizeTo, Step};
 use crate::rng::Rng;
@@ -92,7 +93,7 @@ pub(super) fn load(spec: &DataSpec, options: &TrainOptions, budget: &mut usize) 
             .collect();
         reader.read(&*source, listed, &mut set)?;
     }
-    set.digest = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    set.digest = hex(&digest.finalize());
     if set.train.len() < options.batch.min(8) {
         let m = format!("{} readable pictures to train on; add pictures", set.train.len());
         return Err(fail(ErrorKind::Insufficient, m).at(spec.input.clone()));

@@ -29,6 +29,7 @@
 
 mod augment;
 mod batches;
+mod blend;
 mod data;
 mod image;
 mod mask;
@@ -39,6 +40,7 @@ mod report;
 mod round;
 mod store;
 
+pub use blend::Blend;
 pub use options::{Augment, DataSpec, TrainOptions};
 pub use report::HeadReport;
 
@@ -117,6 +119,9 @@ pub fn train(
     let _alone = store.lock("train")?;
     let mut budget = options.cache_bytes;
     let sets = data.iter().map(|d| data::load(d, options, &mut budget)).collect::<Result<Vec<_>>>()?;
+    if let Some(blend) = &options.blend {
+        blend.check(&sets, &options.network)?;
+    }
     let heads: Vec<(&str, usize)> = sets.iter().map(|s| (s.name.as_str(), s.classes.len())).collect();
     let mut parameters = Parameters::new(&graph, &heads, from, options.freeze, options.seed)?;
     let config = config(&sets, options, from, &parameters);
@@ -147,6 +152,9 @@ pub fn train(
         store.put("metrics.csv", metrics.as_bytes())?;
         store::save_state(store, &parameters, &config, epoch)?;
         on_epoch(&report);
+    }
+    if let Some(blend) = &options.blend {
+        blend.apply(&mut parameters, &sets)?;
     }
     finish(sets, &parameters, &graph, options, store, done.max(last))
 }

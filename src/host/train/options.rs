@@ -1,6 +1,6 @@
 //! What to train, on what, and how.
 
-use super::fail;
+use super::{Blend, fail};
 use crate::featurize::network::NetworkSpec;
 use crate::preprocess::Recipe;
 use crate::{ErrorKind, Result};
@@ -136,6 +136,8 @@ pub struct TrainOptions {
     /// Temperatures, by head, for those without validation pictures: what was found for the model that
     /// training begins with ([`ModelFile::temperatures`](crate::model::ModelFile::temperatures)).
     pub temperatures: BTreeMap<String, f32>,
+    /// A model that is mixed into the saved one at the end. The state to go on from stays without it.
+    pub blend: Option<Blend>,
 }
 
 impl TrainOptions {
@@ -164,6 +166,7 @@ impl TrainOptions {
             cache_bytes: 4 << 30,
             augment: Augment::default(),
             temperatures: BTreeMap::new(),
+            blend: None,
         }
     }
 

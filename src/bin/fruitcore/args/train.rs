@@ -38,6 +38,10 @@ pub(crate) struct TrainArgs {
     /// --from]
     #[arg(long, value_name = "MODEL", help_heading = "Data")]
     pub(crate) temperatures: Option<PathBuf>,
+    /// Mix this much (0 to 1; 0.5) of an earlier model's weights into what is saved at the end: one of
+    /// the same training that fits pictures of its kind less closely, but others better
+    #[arg(long, value_name = "MODEL[=SHARE]", help_heading = "Learning")]
+    pub(crate) blend: Option<String>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
     #[command(flatten)]
