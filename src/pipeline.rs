@@ -11,6 +11,7 @@ mod heads;
 mod write;
 
 pub use file::PipelineFile;
+pub(crate) use heads::named;
 pub use write::{PipelineBuilder, Storage};
 
 use crate::{
@@ -256,7 +257,7 @@ impl Pipeline {
     }
 
     fn selected(&self) -> Result<&Head> {
-        self.heads.get(self.head).ok_or_else(|| fail(ErrorKind::NotFound, heads::NONE))
+        self.heads.get(self.head).map_or_else(|| named(&self.heads, None), Ok)
     }
 
     fn reduction(&self) -> Result<&Projection> {

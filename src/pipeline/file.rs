@@ -224,8 +224,7 @@ impl<'a> PipelineFile<'a> {
     /// # Errors
     /// [`ErrorKind::NotFound`] listing those that are there.
     pub fn head(&self, name: Option<&str>) -> Result<&Head> {
-        let at = name.map_or(Ok(0), |name| heads::position(&self.heads, name))?;
-        self.heads.get(at).ok_or_else(|| fail(ErrorKind::NotFound, heads::NONE))
+        heads::named(&self.heads, name)
     }
 
     /// What was kept with the pipeline.

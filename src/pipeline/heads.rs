@@ -176,6 +176,12 @@ pub(super) fn fits(head: &Head, features: usize, components: usize) -> Result<()
     Err(fail(ErrorKind::Mismatch, m))
 }
 
+/// The head called `name`; the first one for `None`.
+pub(crate) fn named<'a>(heads: &'a [Head], name: Option<&str>) -> Result<&'a Head> {
+    let at = name.map_or(Ok(0), |name| position(heads, name))?;
+    heads.get(at).ok_or_else(|| fail(ErrorKind::NotFound, NONE))
+}
+
 /// The position of the head called `name`.
 pub(super) fn position(heads: &[Head], name: &str) -> Result<usize> {
     heads.iter().position(|head| head.name() == name).ok_or_else(|| {
@@ -189,7 +195,8 @@ pub(super) fn position(heads: &[Head], name: &str) -> Result<usize> {
 }
 
 /// What to say where a head is needed and none is there.
-pub(super) const NONE: &str = "the pipeline has no head to classify with; fit one (`fruitcore fit-classifier`, `PipelineBuilder::head`)";
+const NONE: &str =
+    "the pipeline has no classifier; fit one (`fruitcore fit-classifier OUT`, `PipelineBuilder::head`)";
 
 fn floats(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     match dtype {

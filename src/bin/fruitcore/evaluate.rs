@@ -10,7 +10,7 @@ use fruitcore::{
     Error, ErrorKind, Result, Stage,
     classify::{Evaluation, Head},
     host::{
-        run::RunOutput,
+        run::{RunOutput, is_remote, open_output},
         setup::{Fitted, key},
         sink::{Content, Table},
     },
@@ -21,11 +21,21 @@ use std::{collections::BTreeMap, path::Path};
 /// Pictures evaluated at once.
 const PART: usize = 512;
 
+/// Whether a run wrote this, rather than somebody pictures.
+fn is_output(input: &str) -> bool {
+    if !is_remote(input) {
+        return Path::new(input).join("manifest.json").is_file();
+    }
+    // Pictures may lie where nothing can be written; what else is wrong is told when they are read.
+    let manifest = open_output(input).and_then(|store| store.size("manifest.json"));
+    manifest.is_ok_and(|size| size.is_some())
+}
+
 pub(crate) fn evaluate(args: &EvaluateArgs) -> core::result::Result<(), Failure> {
     let (input, name) = (&args.by.source.input, args.by.head.as_deref());
     let (fitted, head, tally);
     let mut rejected = 0;
-    if Path::new(input).join("manifest.json").is_file() {
+    if is_output(input) {
         // A run's output brings its own classifier.
         fitted = Fitted::open(args.by.model.as_deref().unwrap_or(Path::new(input)))?;
         head = fitted.head(name)?.clone();

@@ -11,7 +11,7 @@ use fruitcore::{
     classify::{Head, Reads},
     featurize::weights::{Checkpoint, Inspection},
     host::{
-        run::{LocalStore, Manifest, OutputStore},
+        run::{LocalStore, Manifest, OutputStore, is_remote, open_output, read_file},
         setup::Fitted,
         sink::{Content, Format, Table},
         summary::Summary,
@@ -24,7 +24,11 @@ use std::{collections::BTreeMap, path::Path};
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     match &args.target {
         target if target.as_os_str() == "bundled" => artifact(&Fitted::open(target)?, args.json),
-        target if target.is_dir() => folder(target, args.json),
+        target if target.is_dir() => folder(&LocalStore::new(target), args.json),
+        // A URL doesn't tell a folder from a file; the name does.
+        target if target.to_str().is_some_and(is_remote) && target.extension().is_none() => {
+            folder(&*open_output(&target.display().to_string())?, args.json)
+        }
         target => file(target, args.json),
     }
 }
@@ -61,17 +65,16 @@ pub(crate) fn checkpoint(found: &Inspection, as_json: bool) -> Result<(), Failur
     print(&format!("{found}\n\n{}", text::table(&rows)))
 }
 
-fn folder(path: &Path, as_json: bool) -> Result<(), Failure> {
-    let store = LocalStore::new(path);
+fn folder(store: &dyn OutputStore, as_json: bool) -> Result<(), Failure> {
     let mut manifests = Vec::new();
     for name in store.entries("")? {
         if name.starts_with("manifest") && name.ends_with(".json") {
-            manifests.extend(Manifest::read(&store, &name)?);
+            manifests.extend(Manifest::read(store, &name)?);
         }
     }
     if manifests.is_empty() {
         let m = "holds no run: there is no manifest; name the --output of a run, or a file";
-        return Err(Error::new(ErrorKind::NotFound, Stage::Run, m).at(path.display().to_string()).into());
+        return Err(Error::new(ErrorKind::NotFound, Stage::Run, m).at(store.describe()).into());
     }
     let summary = match store.get("summary.json")? {
         Some(bytes) => Some(parse::<Summary>(&bytes, "summary.json")?),
@@ -88,7 +91,7 @@ fn folder(path: &Path, as_json: bool) -> Result<(), Failure> {
     let rows: Vec<_> = config.iter().map(|(k, v)| vec![format!("  {k}"), v.clone()]).collect();
     out.push_str(&format!("\nasked for\n{}", text::table(&rows)));
     if let Some(summary) = &summary {
-        out.push_str(&format!("\nresult\n{}{}", summary::human(summary, &store), classes(&summary.classes)));
+        out.push_str(&format!("\nresult\n{}{}", summary::human(summary, store), classes(&summary.classes)));
     }
     print(&out)
 }
@@ -131,16 +134,7 @@ fn classes(all: &BTreeMap<String, u64>) -> String {
 
 fn file(path: &Path, as_json: bool) -> Result<(), Failure> {
     let shown = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| {
-        let (kind, m) = match e.kind() {
-            std::io::ErrorKind::NotFound => (ErrorKind::NotFound, "there is no such file; check the path"),
-            std::io::ErrorKind::PermissionDenied => {
-                (ErrorKind::PermissionDenied, "may not be read; check its permissions")
-            }
-            _ => (ErrorKind::Io, "can't be read"),
-        };
-        Error::new(kind, Stage::Config, m).at(&*shown).because(e)
-    })?;
+    let bytes = read_file(path, Stage::Config)?;
     if bytes.starts_with(b"PAR1") {
         return table(Format::Parquet, bytes, &shown, as_json);
     }
@@ -314,7 +308,7 @@ fn json_file(bytes: &[u8], shown: &str, as_json: bool) -> Result<(), Failure> {
         let folder = Path::new(shown).parent().unwrap_or(Path::new("."));
         return print(&format!(
             "{}{}",
-            summary::human(&summary, &LocalStore::new(folder)),
+            summary::human(&summary, &*open_output(&folder.display().to_string())?),
             classes(&summary.classes)
         ));
     }

@@ -12,6 +12,7 @@ use crate::{
     host::{
         heads::held_back,
         rows::{RowFiles, named_in},
+        run::read_file,
         setup::ARTIFACT,
         sink::{Content, Table},
         summary::count,
@@ -27,7 +28,7 @@ use alloc::{
     vec::Vec,
 };
 use bytes::Bytes;
-use std::{io, path::Path};
+use std::path::Path;
 
 /// The colouring that tells rows held back from those a head was fitted on.
 pub(super) const PARTS: [&str; 2] = ["fitted on", "held back"];
@@ -133,11 +134,7 @@ fn of_head(head: &Head, files: &RowFiles, table: &Table, classes: &Classes<'_>) 
 
 /// Answers in a file that `predict` wrote, by path; or the confusion matrix that `evaluate` wrote.
 fn from_file(file: &Path, table: &Table, classes: &Classes<'_>) -> Result<Found> {
-    let bytes = std::fs::read(file).map_err(|e| {
-        let kind = if e.kind() == io::ErrorKind::NotFound { ErrorKind::NotFound } else { ErrorKind::Io };
-        Error::new(kind, Stage::Source, "the predictions can't be read").because(e)
-    })?;
-    let bytes = Bytes::from(bytes);
+    let bytes = Bytes::from(read_file(file, Stage::Source)?);
     let by = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     if let Some(matrix) = matrix(&bytes) {
         let confusions = vec![Confusion {

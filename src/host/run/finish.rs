@@ -1,6 +1,6 @@
 //! After the features: fit, artifact, components, rejects, summary.
 
-use super::{ComponentsEntry, FileEntry, Manifest, OutputStore, PartEntry, RunOptions, hex, lock};
+use super::{ARTIFACT, ComponentsEntry, FileEntry, Manifest, OutputStore, PartEntry, RunOptions, hex, lock};
 use crate::{
     Error, ErrorKind, Result, Stage,
     classify::{Head, Reads},
@@ -86,11 +86,11 @@ impl Finish<'_> {
                 let artifact =
                     Artifact { projection: &projection, classes: &classes, config: &manifest.config };
                 let made = make(&artifact)?;
-                let made = match self.store.get("pipeline.safetensors")? {
+                let made = match self.store.get(ARTIFACT)? {
                     Some(earlier) => with_heads(&earlier, made)?,
                     None => made,
                 };
-                self.store.put("pipeline.safetensors", &made)?;
+                self.store.put(ARTIFACT, &made)?;
             }
             self.control.enter(Phase::Components);
             let start = Instant::now();

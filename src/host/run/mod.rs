@@ -22,12 +22,14 @@ mod manifest;
 mod merge;
 mod output;
 mod prepare;
+mod read;
 mod store;
 
 pub use finish::{Artifact, ArtifactFn};
 pub use manifest::{ComponentsEntry, FileEntry, Fit, Manifest, PartEntry, Shard};
 pub use merge::{MergeOptions, merge};
 pub use output::RunOutput;
+pub use read::{is_remote, read_file};
 pub use store::{LocalStore, OutputStore, RemoteStore, open_output};
 
 pub(crate) use manifest::hex;
@@ -45,6 +47,9 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use std::{sync::Mutex, time::Instant};
+
+/// Name of the artifact in an output folder.
+pub const ARTIFACT: &str = "pipeline.safetensors";
 
 /// How a run is done.
 #[derive(Clone)]

@@ -1,12 +1,12 @@
 //! What an output may hold when a run starts.
 
-use super::{Manifest, OutputStore, Shard};
+use super::{ARTIFACT, Manifest, OutputStore, Shard};
 use crate::{Error, ErrorKind, Result, Stage, host::sink::Format};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 /// Folders and files of a run; nothing else in the output is ever touched.
 const FOLDERS: [&str; 4] = ["features/", "moments/", "rejects/", "components/"];
-const FILES: [&str; 3] = ["rejects.csv", "summary.json", "pipeline.safetensors"];
+const FILES: [&str; 3] = ["rejects.csv", "summary.json", ARTIFACT];
 
 /// The manifest to go on from; written, so that even a run killed at once is recognised.
 pub(super) fn prepare(

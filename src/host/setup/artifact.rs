@@ -10,9 +10,6 @@ use crate::{
 };
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 
-/// Name of the artifact in an output folder.
-pub const ARTIFACT: &str = "pipeline.safetensors";
-
 /// Makes artifacts of runs whose configuration a [`Setup`](super::Setup) gave. The weights named go
 /// inside; they are read again, not held in memory for the whole run, and must be those of the run.
 pub fn artifact(weights: Option<WeightsFrom>) -> Arc<ArtifactFn> {

@@ -1,17 +1,20 @@
 //! What a run fitted or training wrote, in memory.
 
 use super::{
-    ARTIFACT, Resolved, Setup, WeightsFrom, read,
+    ARTIFACT, Resolved, Setup, WeightsFrom,
     weights::{bundled, digest},
 };
 use crate::{
     Error, ErrorKind, Result, Stage,
     classify::{Head, Reads},
     featurize::{NetworkFeaturizer, network::NetworkSpec},
-    host::sink::{Content, Table},
+    host::{
+        run::{is_remote, read_file},
+        sink::{Content, Table},
+    },
     model::ModelFile,
     pca::{Projection, Rows},
-    pipeline::PipelineFile,
+    pipeline::{PipelineFile, named},
     preprocess::Recipe,
 };
 use alloc::{borrow::Cow, borrow::ToOwned, format, string::String, sync::Arc, vec, vec::Vec};
@@ -43,7 +46,7 @@ pub struct Fitted {
 }
 
 impl Fitted {
-    /// Reads an artifact, a model, an output folder's artifact, or the model in the box by the name
+    /// Reads an artifact, a model, an output folder's artifact (by path or URL), or the model in the box by the name
     /// `bundled` (a file called so is `./bundled`).
     ///
     /// # Errors
@@ -54,8 +57,10 @@ impl Fitted {
         if path.as_os_str() == "bundled" {
             return Self::from_bytes(bundled()?);
         }
-        let file = if path.is_dir() { path.join(ARTIFACT) } else { path.to_owned() };
-        let bytes = read(&file, Stage::Artifact)?;
+        // A URL doesn't tell a folder from a file; the name does.
+        let remote_folder = path.to_str().is_some_and(is_remote) && path.extension().is_none();
+        let file = if remote_folder || path.is_dir() { path.join(ARTIFACT) } else { path.to_owned() };
+        let bytes = read_file(&file, Stage::Artifact)?;
         Self::from_bytes(bytes).map_err(|e| e.at(format!("{}", file.display())))
     }
 
@@ -163,21 +168,7 @@ impl Fitted {
     /// # Errors
     /// [`ErrorKind::NotFound`] listing those that are there.
     pub fn head(&self, name: Option<&str>) -> Result<&Head> {
-        let at = match name {
-            Some(name) => self.heads.iter().position(|head| head.name() == name),
-            None => Some(0),
-        };
-        at.and_then(|at| self.heads.get(at)).ok_or_else(|| {
-            let names: Vec<&str> = self.heads.iter().map(Head::name).collect();
-            let m = match (names.as_slice(), name) {
-                ([], _) => "the pipeline has no classifier; fit one: fruitcore fit-classifier OUT".to_owned(),
-                (names, name) => {
-                    let name = name.unwrap_or_default();
-                    format!("the pipeline has no head `{name}`; it has `{}`", names.join("`, `"))
-                }
-            };
-            Error::new(ErrorKind::NotFound, Stage::Artifact, m)
-        })
+        named(&self.heads, name)
     }
 
     /// Rows of features as components.
@@ -228,6 +219,11 @@ impl Fitted {
             return Err(Error::new(ErrorKind::Unsupported, Stage::Artifact, m));
         }
         PipelineFile::from_bytes(&self.bytes)?.to_builder().head(head).to_bytes()
+    }
+
+    /// The file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Which weights it was made with, as [`WeightsId`](super::WeightsId) writes them.

@@ -27,7 +27,8 @@ mod fitted;
 mod recipe;
 mod weights;
 
-pub use artifact::{ARTIFACT, artifact};
+pub use super::run::ARTIFACT;
+pub use artifact::artifact;
 pub use builder::{Resolved, SetupBuilder};
 pub use fitted::Fitted;
 pub use recipe::RecipeFrom;
@@ -47,7 +48,6 @@ use crate::{
 };
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, string::ToString, sync::Arc};
 use burn::tensor::Device;
-use std::{fs, path::Path};
 
 /// Keys of a run's configuration that say how its features are made.
 pub mod key {
@@ -147,21 +147,4 @@ impl Setup {
         let source = Arc::from(source::open(input, &SourceOptions::default())?);
         Ok(Run::new(source, self.stages(), open_output(output)?).options(self.options()?))
     }
-}
-
-/// A whole file, or why not.
-pub(crate) fn read(path: &Path, stage: Stage) -> Result<alloc::vec::Vec<u8>> {
-    fs::read(path).map_err(|e| {
-        let (kind, m) = match e.kind() {
-            std::io::ErrorKind::NotFound => (ErrorKind::NotFound, "there is no such file; check the path"),
-            std::io::ErrorKind::PermissionDenied => {
-                (ErrorKind::PermissionDenied, "may not be read; check its permissions")
-            }
-            std::io::ErrorKind::IsADirectory => {
-                (ErrorKind::InvalidArgument, "is a folder; name a file in it")
-            }
-            _ => (ErrorKind::Io, "can't be read"),
-        };
-        Error::new(kind, stage, m).at(path.display().to_string()).because(e)
-    })
 }

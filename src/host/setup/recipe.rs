@@ -1,11 +1,9 @@
 //! Preprocessing by name, by file or as it is.
 
-use super::{
-    read,
-    weights::{config, names},
-};
+use super::weights::{config, names};
 use crate::{
     Result, Stage,
+    host::run::read_file,
     preprocess::{Preset, Recipe},
 };
 use alloc::{format, string::String};
@@ -55,7 +53,7 @@ impl RecipeFrom {
                     let known = names(Preset::ALL, Preset::name);
                     return Err(config(format!("recipe `{shown}` is neither a preset ({known}) nor a file")));
                 }
-                let bytes = read(path, Stage::Config)?;
+                let bytes = read_file(path, Stage::Config)?;
                 Recipe::from_json(&String::from_utf8_lossy(&bytes)).map_err(|e| e.at(format!("{shown}")))?
             }
         };

@@ -1,13 +1,15 @@
 //! Weights by the words people use for them, and by what they are.
 
-use super::read;
 use crate::{
     Error, ErrorKind, Result, Stage,
     featurize::{
         network::{NetworkKind, NetworkSpec, Variant},
         weights::{Checkpoint, RandomWeights, WeightSource, registry},
     },
-    host::weights::{Cache, Entry, Progress},
+    host::{
+        run::{hex, read_file},
+        weights::{Cache, Entry, Progress},
+    },
     model::ModelFile,
     preprocess::{Preset, Recipe},
 };
@@ -243,7 +245,7 @@ impl Opened {
     /// Reads a file, or the model in the box, whole.
     pub(super) fn open(from: WeightsFrom) -> Result<Self> {
         let bytes = match &from {
-            WeightsFrom::File(path) => Cow::Owned(read(path, Stage::Weights)?),
+            WeightsFrom::File(path) => Cow::Owned(read_file(path, Stage::Weights)?),
             _ => Cow::Borrowed(bundled()?),
         };
         let shown = from.to_string();
@@ -266,12 +268,12 @@ pub(super) fn cached(sha256: &str) -> Result<Option<PathBuf>> {
         return Ok(path.exists().then_some(path));
     }
     let paths = registry::list().iter().map(|entry| cache.path(entry));
-    let same = |path: &PathBuf| read(path, Stage::Weights).is_ok_and(|bytes| digest(&bytes) == sha256);
+    let same = |path: &PathBuf| read_file(path, Stage::Weights).is_ok_and(|bytes| digest(&bytes) == sha256);
     Ok(paths.filter(|path| path.exists()).find(same))
 }
 
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(feature = "bundled")]

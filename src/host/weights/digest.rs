@@ -1,6 +1,7 @@
 //! Hashing of files in one pass.
 
-use alloc::{format, string::String, vec};
+use crate::host::run::hex;
+use alloc::{string::String, vec};
 use md5::Md5;
 use md5::digest::Digest as _;
 use sha2::Sha256;
@@ -28,8 +29,4 @@ pub(super) fn hash(path: &Path, with_md5: bool) -> std::io::Result<Hashes> {
         }
     }
     Ok(Hashes { sha256: hex(&sha256.finalize()), md5: md5.map(|m| hex(&m.finalize())) })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
