@@ -46,7 +46,8 @@ pub enum Scaling {
 /// Rows are centred by their block's mean and enter the co-moment by a matrix product; blocks and
 /// states combine by the update of Chan, Golub and LeVeque (1979). So the order and the split of the
 /// rows don't matter beyond rounding (1e-10 relative), and the same state yields components with and
-/// without standard scaling. Memory is `8·d²` bytes and as much again while fitting.
+/// without standard scaling. Memory is `8·d²` bytes and as much again while fitting, unless
+/// [`into_fit`](Self::into_fit) uses it up.
 ///
 /// Results are those of scikit-learn's `PCA(svd_solver="full")`, signs included.
 ///
@@ -117,19 +118,31 @@ impl CovariancePca {
     /// [`Keep::Variance`], rows that are all equal; [`ErrorKind::InvalidArgument`] for a count of
     /// zero or beyond `min(rows, columns)` or a fraction outside (0, 1].
     pub fn fit_scaled(&self, keep: Keep, scaling: Scaling) -> Result<Projection> {
+        self.clone().into_fit(keep, scaling)
+    }
+
+    /// As [`fit_scaled`](Self::fit_scaled) in the state's own memory, `8·d²` bytes less.
+    ///
+    /// ```
+    /// use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows, Scaling};
+    /// let mut pca = CovariancePca::new(2)?;
+    /// pca.partial_fit(Rows::new(&[0.0, 0.0, 2.0, 1.0, 4.0, 2.5], 2)?)?;
+    /// let copied = pca.fit_scaled(Keep::Count(1), Scaling::None)?;
+    /// assert_eq!(pca.into_fit(Keep::Count(1), Scaling::None)?, copied);
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit_scaled`](Self::fit_scaled).
+    pub fn into_fit(mut self, keep: Keep, scaling: Scaling) -> Result<Projection> {
         let d = self.columns();
         let n = self.count();
         if n < 2 {
             let m = format!("variance needs at least two rows, found {n}; add pictures");
             return Err(Error::new(ErrorKind::Insufficient, Stage::Pca, m));
         }
-        let (mean, mut moment) = if self.pending.is_empty() {
-            (self.mean.clone(), self.moment.clone())
-        } else {
-            let mut whole = self.clone();
-            whole.flush()?;
-            (whole.mean, whole.moment)
-        };
+        self.flush()?;
+        let Self { mean, mut moment, .. } = self;
         let scale = match scaling {
             Scaling::None => None,
             Scaling::Standard => {

@@ -61,6 +61,7 @@ fn run_help_lists_what_can_be_chosen() {
         "--include",
         "--exclude",
         "--save-preprocessed",
+        "--save-as",
         "--batch",
         "--workers",
         "--limit",

@@ -163,6 +163,13 @@ fn preprocessed_pictures_are_saved() {
     let picture = image::open(work.path("saved/Apple Green/0001.jpg")).unwrap();
     assert_eq!((picture.width(), picture.height()), (32, 32));
     assert_eq!(files(&work.path("saved/Apple Red")).len(), 6);
+    // PNG keeps each level, JPEG nearly.
+    let exact = work.arg("exact");
+    work.run("exact-out", &["--components", "2", "--save-preprocessed", &exact, "--save-as", "png"]).code(0);
+    let exact = image::open(work.path("exact/Apple Green/0001.jpg.png")).unwrap().to_rgb8();
+    let lossy = picture.to_rgb8();
+    let far = exact.iter().zip(lossy.iter()).map(|(a, b)| a.abs_diff(*b));
+    assert!(far.clone().any(|d| d > 0) && far.map(f64::from).sum::<f64>() / (exact.len() as f64) < 4.0);
     let inside = work.arg("pictures/saved");
     work.run("out2", &["--save-preprocessed", &inside]).code(2).says(&["inside the input"]);
     assert!(!work.path("out2").exists());

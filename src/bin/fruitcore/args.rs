@@ -116,9 +116,12 @@ pub(crate) struct RunArgs {
     pub(crate) no_scale: bool,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
-    /// Also write what preprocessing made of each picture, as JPEG files
+    /// Also write what preprocessing made of each picture
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) save_preprocessed: Option<PathBuf>,
+    /// File format of --save-preprocessed: JPEG of quality 95, or PNG, which loses nothing
+    #[arg(long, value_name = "FORMAT", default_value = "jpeg", value_parser = ["jpeg", "png"], help_heading = "Output")]
+    pub(crate) save_as: String,
     /// Leave the network's weights out of pipeline.safetensors; `transform` then needs the checkpoint
     #[arg(long, help_heading = "Output")]
     pub(crate) no_weights: bool,

@@ -5,6 +5,7 @@ use fruitcore::host::{
     driver::Control,
     run::{Run, Shard, open_output},
     setup::WeightsId,
+    sink::picture::PictureFormat,
     source::{self, Source},
 };
 use std::sync::Arc;
@@ -32,7 +33,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let mut stages = setup.stages();
     if let Some(folder) = &args.save_preprocessed {
-        stages.watcher = Some(stages::saver(setup.recipe(), folder, &args.source.input)?);
+        let format = if args.save_as == "png" { PictureFormat::Png } else { PictureFormat::default() };
+        stages.watcher = Some(stages::saver(setup.recipe(), folder, format, &args.source.input)?);
     }
     if !quiet {
         let [_, h, w] = setup.recipe().output_shape();

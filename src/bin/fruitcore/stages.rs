@@ -28,7 +28,12 @@ pub(crate) fn limits(work: &WorkArgs) -> Limits {
 }
 
 /// Writes what preprocessing makes of each picture below `folder`.
-pub(crate) fn saver(recipe: &Recipe, folder: &Path, input: &str) -> Result<Arc<WatcherFn>, Failure> {
+pub(crate) fn saver(
+    recipe: &Recipe,
+    folder: &Path,
+    format: PictureFormat,
+    input: &str,
+) -> Result<Arc<WatcherFn>, Failure> {
     refuse_inside(folder, input)?;
     fs::create_dir_all(folder).map_err(|e| unwritable(folder, e))?;
     let (recipe, folder) = (recipe.clone(), folder.to_owned());
@@ -37,7 +42,6 @@ pub(crate) fn saver(recipe: &Recipe, folder: &Path, input: &str) -> Result<Arc<W
         let folder = folder.clone();
         Ok(Box::new(move |path, frame| {
             let picture = preprocessor.picture(frame)?;
-            let format = PictureFormat::default();
             let bytes = format.encode(picture.data(), picture.width(), picture.height())?;
             let file = folder.join(format.file_name(path));
             if let Some(parent) = file.parent() {

@@ -110,16 +110,24 @@ impl Finish<'_> {
 
     /// All parts' moments as one, then the projection.
     fn fit(&self, manifest: &Manifest, keep: Keep) -> Result<Projection> {
-        let mut merged = CovariancePca::new(self.columns)?;
+        let mut merged: Option<CovariancePca> = None;
         for part in &manifest.parts {
             let store = (self.store_of)(part)?;
             let bytes = part.moments.get(&*store)?;
             let state = CovariancePca::from_bytes(&bytes).map_err(|e| e.at(part.moments.name.clone()))?;
-            merged.merge(&state)?;
+            drop(bytes);
+            merged = Some(match merged {
+                Some(mut merged) => {
+                    merged.merge(&state)?;
+                    merged
+                }
+                None => state,
+            });
             self.control.part_done();
         }
         let scaling = if self.options.scale { Scaling::Standard } else { Scaling::None };
-        merged.fit_scaled(keep, scaling)
+        let merged = merged.map_or_else(|| CovariancePca::new(self.columns), Ok)?;
+        merged.into_fit(keep, scaling)
     }
 
     /// Tells whether components were made of these features with this fit.
@@ -149,9 +157,11 @@ impl Finish<'_> {
             .cloned()
             .collect();
         let manifest = Mutex::new(manifest);
-        // Each thread holds one part: a few threads keep the disk busy and the memory small.
+        // Each thread holds one part: a few threads keep the disk busy and the memory small. A part takes
+        // some hundredths of a second, which few parts don't repay.
+        let threads = self.options.limits.workers.clamp(1, 4).min(missing.len().div_ceil(8).max(1));
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.options.limits.workers.clamp(1, 4))
+            .num_threads(threads)
             .build()
             .map_err(|e| Error::new(ErrorKind::Io, Stage::Run, format!("no thread: {e}")).because(e))?;
         pool.install(|| {

@@ -46,7 +46,7 @@ pub(super) fn decode(content: Content, file: Bytes) -> Result<Table> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
     let size = columns::list_size(content, builder.schema())?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(1);
-    let reader = builder.with_batch_size(rows.clamp(1, 4096)).build().map_err(failed)?;
+    let reader = builder.with_batch_size(rows.clamp(1, 256)).build().map_err(failed)?;
     columns::join(content, size, reader)
 }
 

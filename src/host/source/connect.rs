@@ -114,7 +114,8 @@ mod cloud {
     /// A plain-http endpoint is allowed where the user names one.
     #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
     pub(super) fn plain_endpoint(settings: &[(String, String)]) -> bool {
-        settings.iter().any(|(key, value)| key.contains("endpoint") && value.starts_with("http://"))
+        let names_it = |key: &str| key.contains("endpoint") || key.contains("base_url");
+        settings.iter().any(|(key, value)| names_it(key) && value.starts_with("http://"))
     }
 }
 

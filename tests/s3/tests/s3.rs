@@ -22,10 +22,12 @@ const FILES: [&str; 7] = [
     "top.jpg",
 ];
 
-/// Serves the folders of `root` as buckets until the runtime ends.
-async fn serve(root: &Path) -> String {
+/// Serves the folders of `root` as buckets until the runtime ends; to anybody, or to who has the key.
+async fn serve(root: &Path, signed: bool) -> String {
     let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
-    service.set_auth(SimpleAuth::from_single("key", "secret"));
+    if signed {
+        service.set_auth(SimpleAuth::from_single("key", "secret"));
+    }
     let service = service.build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -68,7 +70,7 @@ async fn a_bucket_is_read_as_a_folder_is() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, file).unwrap();
     }
-    let url = serve(root.path()).await;
+    let url = serve(root.path(), true).await;
     let bucket = open("s3://fruits/set", &options(&url, "key", "secret")).unwrap();
     let listed: Vec<_> = items(&*bucket).await.into_iter().map(Result::unwrap).collect();
     let local = root.path().join("fruits/set");
@@ -91,7 +93,7 @@ async fn a_bucket_is_read_as_a_folder_is() {
 async fn wrong_buckets_and_credentials_are_named() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("fruits")).unwrap();
-    let url = serve(root.path()).await;
+    let url = serve(root.path(), true).await;
     let cases = [
         ("s3://nuts/set", "key", "secret", ErrorKind::NotFound, "bucket"),
         ("s3://fruits", "nobody", "secret", ErrorKind::PermissionDenied, "AWS_ACCESS_KEY_ID"),
@@ -105,4 +107,31 @@ async fn wrong_buckets_and_credentials_are_named() {
     }
     let empty = open("s3://fruits", &options(&url, "key", "secret")).unwrap();
     assert!(items(&*empty).await.is_empty());
+}
+
+/// Google's buckets speak the same XML dialect for listing and reading, which is what a source does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_google_bucket_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    for file in FILES {
+        let path = root.path().join("fruits").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, file).unwrap();
+    }
+    let url = serve(root.path(), false).await;
+    let mut options = SourceOptions::default();
+    options.retry.attempts = 2;
+    for (name, value) in [("google_base_url", url.as_str()), ("google_skip_signature", "true")] {
+        options.store_options.push((name.into(), value.into()));
+    }
+    let bucket = open("gs://fruits/set", &options).unwrap();
+    let listed: Vec<_> = items(&*bucket).await.into_iter().map(Result::unwrap).collect();
+    let paths: Vec<_> = listed.iter().map(|o| o.path.as_str()).collect();
+    let expected = ["Apple Braeburn/1.jpg", "Apple Braeburn/10.jpg", "Apple Braeburn/2.jpg", "Apple/1.jpg"];
+    assert_eq!(paths[..4], expected);
+    for object in &listed {
+        assert_eq!(bucket.fetch(object).await.unwrap(), format!("set/{}", object.path));
+    }
+    let missing = open("gs://nuts/set", &options).unwrap();
+    assert_eq!(items(&*missing).await.pop().unwrap().unwrap_err().kind(), ErrorKind::NotFound);
 }
