@@ -1,4 +1,8 @@
-//! Exact nearest neighbours of rows, as blocked matrix products.
+//! Nearest neighbours of rows: exact as blocked matrix products, or by lists for very many queries.
+
+mod inverted;
+
+pub use inverted::InvertedFile;
 
 use crate::{
     Error, ErrorKind, Result, Stage,

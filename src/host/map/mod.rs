@@ -10,6 +10,7 @@ pub use quality::{Quality, quality};
 pub use tsne::{Tsne, TsneOptions, tsne};
 
 use super::{
+    neighbors::InvertedFile,
     rows::{Column, RowFiles, encode_columns, named, put_json},
     sample::{ValuesDigest, gather, sample},
     sink::{Format, Table},
@@ -24,6 +25,9 @@ use std::time::Instant;
 
 /// Rows placed at once.
 const PLACED: usize = 1 << 16;
+/// Rows beyond which their nearest are looked for in lists, and in how many.
+const MANY: usize = 200_000;
+const PROBES: usize = 12;
 
 /// How rows become points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,8 +236,17 @@ fn spread(
         return Ok(points);
     }
     let d = rows.columns();
+    let mapped = Rows::new(fitted_on, d)?;
+    let index = match rows.len() - chosen.len() > MANY {
+        true => Some(InvertedFile::new(mapped, summary.seed)?),
+        false => None,
+    };
+    let found = match &index {
+        Some(index) => format!("nearest, looked for in {PROBES} of {} lists", index.lists()),
+        None => String::from("nearest"),
+    };
     summary.notes.push(format!(
-        "fitted on {} of {} rows; the others are placed beside their nearest",
+        "fitted on {} of {} rows; the others are placed beside their {found}",
         chosen.len(),
         rows.len()
     ));
@@ -252,7 +265,13 @@ fn spread(
     for rest in rest.chunks(PLACED) {
         let others = gather(rows.data(), d, rest);
         let others = Rows::new(&others, d)?;
-        let placed = place(Rows::new(fitted_on, d)?, &points, others, &PlaceOptions::default())?;
+        let options = PlaceOptions::default();
+        let placed = match &index {
+            Some(index) => {
+                place::between(&index.nearest(others, options.neighbors, PROBES)?, &points, options.steps)
+            }
+            None => place(mapped, &points, others, &options)?,
+        };
         for (i, p) in rest.iter().zip(placed.chunks_exact(2)) {
             all[2 * i..2 * i + 2].copy_from_slice(p);
         }

@@ -1,6 +1,10 @@
 //! New points on a plane that is already there.
 
-use crate::{Error, ErrorKind, Result, Stage, host::neighbors::nearest, pca::Rows};
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    host::neighbors::{Neighbors, nearest},
+    pca::Rows,
+};
 use alloc::{format, vec::Vec};
 use rayon::prelude::*;
 
@@ -43,7 +47,12 @@ pub fn place(rows: Rows<'_>, plane: &[f32], new: Rows<'_>, options: &PlaceOption
         return Err(Error::new(ErrorKind::Shape, Stage::Classify, m));
     }
     let k = options.neighbors.max(1).min(rows.len());
-    let found = nearest(rows, new, k)?;
+    Ok(between(&nearest(rows, new, k)?, plane, options.steps))
+}
+
+/// Points between their neighbours on the plane.
+pub(super) fn between(found: &Neighbors, plane: &[f32], steps: usize) -> Vec<f32> {
+    let k = found.k();
     let placed: Vec<[f32; 2]> = found
         .indices()
         .par_chunks(k)
@@ -56,10 +65,10 @@ pub fn place(rows: Rows<'_>, plane: &[f32], new: Rows<'_>, options: &PlaceOption
                 at[0] += w * p[0];
                 at[1] += w * p[1];
             }
-            descend(at, near, &weights, plane, options.steps)
+            descend(at, near, &weights, plane, steps)
         })
         .collect();
-    Ok(placed.concat())
+    placed.concat()
 }
 
 /// Gaussian weights that sum to 1, their entropy that of a third of the neighbours; all of the weight
