@@ -103,12 +103,16 @@ fn upload(objects: &Objects, folder: &Path, prefix: &str) {
     }
 }
 
-/// Runs with the bucket's address and a key in the environment.
 fn run(server: &Server, key: &str, input: &str, output: &str, more: &[&str]) -> Done {
     let mut args = vec!["run", input, "--output", output, "--components", "3", "--part-size", "7", "--json"];
     args.extend(SMALL);
     args.extend(more);
-    let mut command = command(&args);
+    call(server, key, &args)
+}
+
+/// The program with the bucket's address and a key in the environment.
+fn call(server: &Server, key: &str, args: &[&str]) -> Done {
+    let mut command = command(args);
     for (name, value) in [
         ("AWS_ENDPOINT", server.url.as_str()),
         ("AWS_ACCESS_KEY_ID", key),
@@ -150,6 +154,35 @@ fn a_bucket_is_input_and_output() {
     objects.lock().unwrap().remove("out/features/part-00001.parquet").unwrap();
     let again = run(&server, "key", "s3://fruit/set%20one", "s3://fruit/out", &[]).code(0).json();
     assert_eq!((&again["images"], &again["images_this_start"]), (&18.into(), &7.into()));
+}
+
+#[test]
+fn a_run_in_a_bucket_is_gone_on_with() {
+    let work = Work::new(2, 8);
+    let objects = Objects::default();
+    upload(&objects, &work.path("pictures"), "set");
+    let server = bucket(&objects);
+    run(&server, "key", "s3://fruit/set", "s3://fruit/out", &["--no-report"]).code(0);
+    let call = |args: &[&str]| call(&server, "key", args);
+    let inspected = call(&["inspect", "s3://fruit/out", "--json"]).code(0).json();
+    assert_eq!(inspected["summary"]["images"], 16);
+    let artifact = call(&["inspect", "s3://fruit/out/pipeline.safetensors"]).code(0);
+    assert!(artifact.out.starts_with("a fitted pipeline"), "{}", artifact.out);
+    call(&["fit-classifier", "s3://fruit/out"]).code(0);
+    let evaluated = call(&["evaluate", "s3://fruit/out", "--json"]).code(0).json();
+    assert_eq!(evaluated["pictures"], 16);
+    let pictures = work.arg("pictures");
+    let predicted = call(&["predict", &pictures, "--model", "s3://fruit/out", "--csv"]).code(0);
+    assert_eq!(predicted.out.lines().count(), 17);
+    let placed = call(&["transform", &pictures, "--model", "s3://fruit/out/pipeline.safetensors"]).code(0);
+    assert_eq!(placed.out.lines().count(), 17);
+
+    // What isn't there is named.
+    let missing = ["s3://fruit/none", "s3://fruit/none/pipeline.safetensors"];
+    for model in missing {
+        call(&["predict", &pictures, "--model", model]).code(1).says(&[model, "no such file"]);
+        call(&["inspect", model]).code(1).says(&[model, "there is no"]);
+    }
 }
 
 #[test]
