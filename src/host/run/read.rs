@@ -12,8 +12,24 @@ use std::{fs, io, path::Path};
 /// assert!(is_remote("s3://bucket/run") && !is_remote("file:///run") && !is_remote("c:/run"));
 /// ```
 pub fn is_remote(target: &str) -> bool {
-    // A one-letter scheme is a drive.
-    url::Url::parse(target).is_ok_and(|url| url.scheme().len() > 1 && url.scheme() != "file")
+    matches!(place(target), Place::Remote(_))
+}
+
+/// Where a target lies.
+pub(super) enum Place {
+    Remote(url::Url),
+    /// A `file://` URL.
+    File(url::Url),
+    Path,
+}
+
+pub(super) fn place(target: &str) -> Place {
+    match url::Url::parse(target) {
+        Ok(url) if url.scheme() == "file" => Place::File(url),
+        // A one-letter scheme is a drive.
+        Ok(url) if url.scheme().len() > 1 => Place::Remote(url),
+        _ => Place::Path,
+    }
 }
 
 /// The content of the file at a path or an object store's URL, for `stage`.

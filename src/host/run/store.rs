@@ -1,5 +1,6 @@
 //! [`OutputStore`]: the few operations a run needs of its output folder or bucket.
 
+use super::read::{Place, place};
 use crate::{
     Error, ErrorKind, Result, Stage,
     host::source::{OutputPlace, Service, connect_output, explain},
@@ -84,20 +85,19 @@ pub trait OutputStore: Send + Sync {
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] for a URL that no store of this build accepts.
 pub fn open_output(target: &str) -> Result<Arc<dyn OutputStore>> {
-    match url::Url::parse(target) {
-        // A one-letter scheme is a drive.
-        Ok(url) if url.scheme().len() > 1 && url.scheme() != "file" => {
+    match place(target) {
+        Place::Remote(url) => {
             let OutputPlace { store, service, prefix, name } = connect_output(&url)?;
             Ok(Arc::new(RemoteStore { service, ..RemoteStore::new(store, prefix, name)? }))
         }
-        Ok(url) if url.scheme() == "file" => match url.to_file_path() {
+        Place::File(url) => match url.to_file_path() {
             Ok(path) => Ok(Arc::new(LocalStore::new(path))),
             Err(()) => {
                 let m = "this file:// URL names no local folder; write it as file:///folder";
                 Err(Error::new(ErrorKind::InvalidArgument, Stage::Config, m).at(target))
             }
         },
-        _ => Ok(Arc::new(LocalStore::new(target))),
+        Place::Path => Ok(Arc::new(LocalStore::new(target))),
     }
 }
 

@@ -22,6 +22,17 @@ const FILES: [&str; 7] = [
     "top.jpg",
 ];
 
+/// A folder with a bucket of these files, each holding its name.
+fn fruits() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for file in FILES {
+        let path = root.path().join("fruits").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, file).unwrap();
+    }
+    root
+}
+
 /// Serves the folders of `root` as buckets until the runtime ends; to anybody, or to who has the key.
 async fn serve(root: &Path, signed: bool) -> String {
     let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
@@ -64,12 +75,7 @@ async fn items(source: &dyn Source) -> Vec<Result<Object>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_is_read_as_a_folder_is() {
-    let root = tempfile::tempdir().unwrap();
-    for file in FILES {
-        let path = root.path().join("fruits").join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, file).unwrap();
-    }
+    let root = fruits();
     let url = serve(root.path(), true).await;
     let bucket = open("s3://fruits/set", &options(&url, "key", "secret")).unwrap();
     let listed: Vec<_> = items(&*bucket).await.into_iter().map(Result::unwrap).collect();
@@ -112,12 +118,7 @@ async fn wrong_buckets_and_credentials_are_named() {
 /// Google's buckets speak the same XML dialect for listing and reading, which is what a source does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_public_google_bucket_is_read() {
-    let root = tempfile::tempdir().unwrap();
-    for file in FILES {
-        let path = root.path().join("fruits").join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, file).unwrap();
-    }
+    let root = fruits();
     let url = serve(root.path(), false).await;
     let mut options = SourceOptions::default();
     options.retry.attempts = 2;
