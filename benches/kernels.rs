@@ -1,18 +1,21 @@
-//! Each network's plan on each instruction set of this processor, one picture on one thread, then
+//! Each network's plan on each instruction set of this processor and in each precision, one picture on
+//! one thread, then
 //! where the time goes: the fastest of twenty runs of each layer.
 //!
 //! `cargo bench --bench kernels`
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use fruitcore::featurize::Precision;
 use fruitcore::featurize::kernels::{Isa, Plan, PlanOptions};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::RandomWeights;
 use std::time::Instant;
 
-fn plan(kind: NetworkKind, isa: Isa) -> Plan {
+fn plan(kind: NetworkKind, isa: Isa, precision: Precision) -> Plan {
     let graph = NetworkSpec::new(kind).graph().expect("a network");
     let mut options = PlanOptions::default();
     options.isa = isa;
+    options.precision = precision;
     options.micro_batch = 1;
     Plan::new(&graph, &RandomWeights::new(&graph, 1), &options).expect("a plan")
 }
@@ -21,12 +24,14 @@ fn networks(c: &mut Criterion) {
     let mut group = c.benchmark_group("plan");
     group.sample_size(10).measurement_time(Duration::from_secs(3));
     for &kind in NetworkKind::ALL {
-        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_supported()) {
-            let plan = plan(kind, isa);
+        let supported = Isa::ALL.into_iter().filter(|isa| isa.is_supported());
+        let reduced = Precision::ALL.iter().filter(|p| !p.is_full()).map(|&p| (Isa::best(), p));
+        for (isa, precision) in supported.map(|isa| (isa, Precision::F32)).chain(reduced) {
+            let plan = plan(kind, isa, precision);
             let mut workspace = plan.workspace().expect("memory");
             let input = vec![0.5; plan.input_shape().iter().product()];
             let mut features = vec![0.0; plan.feature_len()];
-            group.bench_function(BenchmarkId::new(kind.name(), isa.name()), |b| {
+            group.bench_function(BenchmarkId::new(kind.name(), plan.arithmetic()), |b| {
                 b.iter(|| plan.run(&mut workspace, &input, &mut features).expect("features"));
             });
         }
@@ -36,7 +41,7 @@ fn networks(c: &mut Criterion) {
 
 fn layers(_: &mut Criterion) {
     for &kind in NetworkKind::ALL {
-        let plan = plan(kind, Isa::best());
+        let plan = plan(kind, Isa::best(), Precision::F32);
         let mut workspace = plan.workspace().expect("memory");
         let input = vec![0.5; plan.input_shape().iter().product()];
         let mut features = vec![0.0; plan.feature_len()];

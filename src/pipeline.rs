@@ -301,7 +301,12 @@ impl Pipeline {
         Ok(Self {
             preprocessor: RecipePreprocessor::new(recipe.clone()),
             network,
-            featurizer: NetworkFeaturizer::new(&network.graph()?, weights, device)?,
+            featurizer: NetworkFeaturizer::with_precision(
+                &network.graph()?,
+                weights,
+                device,
+                NetworkFeaturizer::precision_on(device, network.precision),
+            )?,
             projection: None,
             classes: Vec::new(),
             heads: Vec::new(),

@@ -1,7 +1,7 @@
 //! This crate's side of `benches/peers/run.py`: runs a network as often as it is asked on standard
 //! input, so that the script can alternate between engines.
 //!
-//! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS`: writes the features once,
+//! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS PRECISION`: writes the features once,
 //! then answers each line with the seconds one run over all pictures took.
 
 use fruitcore::featurize::kernels::{Plan, PlanOptions, Team, Workspace};
@@ -67,17 +67,16 @@ fn run(
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
-    let [network, weights, input, features, threads] = &args[..] else {
-        return Err("usage: peer_engine NETWORK WEIGHTS INPUT FEATURES THREADS".into());
+    let [network, weights, input, features, threads, precision] = &args[..] else {
+        return Err("usage: peer_engine NETWORK WEIGHTS INPUT FEATURES THREADS PRECISION".into());
     };
     let kind: NetworkKind = network.parse()?;
     let start = Instant::now();
     let bytes = fs::read(weights)?;
-    let plan = Plan::new(
-        &NetworkSpec::new(kind).graph()?,
-        &File(SafeTensors::deserialize(&bytes)?),
-        &PlanOptions::default(),
-    )?;
+    let mut options = PlanOptions::default();
+    options.precision = precision.parse()?;
+    let graph = NetworkSpec::new(kind).graph()?;
+    let plan = Plan::new(&graph, &File(SafeTensors::deserialize(&bytes)?), &options)?;
     drop(bytes);
     let threads: usize = threads.parse()?;
     let mut workspaces = (0..threads.max(1)).map(|_| plan.workspace()).collect::<Result<Vec<_>, _>>()?;
@@ -87,7 +86,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let mut out = vec![0.0; n * plan.feature_len()];
     eprintln!(
         "{network}: {}, loaded in {:.2} s, weights {} MB, workspace {} MB a thread",
-        plan.isa().name(),
+        plan.arithmetic(),
         start.elapsed().as_secs_f64(),
         plan.weight_bytes() >> 20,
         plan.workspace_bytes() >> 20,

@@ -1,12 +1,12 @@
 //! [`NetworkFeaturizer`]: a network, its weights and a device.
 
-use super::Featurizer;
 use super::burn_net::BurnNet;
 #[cfg(feature = "rayon")]
 use super::kernels::Team;
 use super::kernels::{Plan, PlanOptions, Shared};
 use super::network::Graph;
 use super::weights::WeightSource;
+use super::{Featurizer, Precision};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{borrow::Cow, boxed::Box, format, string::String, vec, vec::Vec};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -71,14 +71,53 @@ impl NetworkFeaturizer {
     /// [`ErrorKind::NonFinite`] if a weight is NaN or infinite or a BatchNorm variance negative. Each
     /// names the tensor.
     pub fn new(graph: &Graph, source: &dyn WeightSource, device: &Device) -> Result<Self> {
+        Self::with_precision(graph, source, device, Precision::F32)
+    }
+
+    /// [`new`](Self::new) in another precision, which the CPU devices have.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
+    /// use fruitcore::featurize::{NetworkFeaturizer, Precision, weights::RandomWeights};
+    ///
+    /// let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(32, 32).graph()?;
+    /// let (weights, device) = (RandomWeights::new(&graph, 7), Device::default());
+    /// let net = NetworkFeaturizer::with_precision(&graph, &weights, &device, Precision::Int8)?;
+    /// assert_eq!(net.precision(), Precision::Int8);
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`ErrorKind::Unsupported`] for a reduced precision on another device, or
+    /// for a network that no [`Plan`] can run.
+    pub fn with_precision(
+        graph: &Graph,
+        source: &dyn WeightSource,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self> {
         if !is_cpu(device) {
+            if !precision.is_full() {
+                let m = format!(
+                    "{precision} is for the CPU devices (flex, ndarray); use f32 on {device:?}, or another device"
+                );
+                return Err(Error::new(ErrorKind::Unsupported, Stage::Featurize, m));
+            }
             return Self::with_burn_operations(graph, source, device);
         }
-        match Plan::new(graph, &Checked(source), &PlanOptions::default()) {
+        match Plan::new(graph, &Checked(source), &PlanOptions { precision, ..PlanOptions::default() }) {
             Ok(plan) => Ok(Self::from_plan(plan, device)),
-            Err(e) if e.kind() == ErrorKind::Unsupported => Self::with_burn_operations(graph, source, device),
+            Err(e) if e.kind() == ErrorKind::Unsupported && precision.is_full() => {
+                Self::with_burn_operations(graph, source, device)
+            }
             Err(e) => Err(e),
         }
+    }
+
+    /// What to compute a stored network in: what it says on a CPU device, `f32` elsewhere.
+    pub(crate) fn precision_on(device: &Device, precision: Precision) -> Precision {
+        if is_cpu(device) { precision } else { Precision::F32 }
     }
 
     /// [`new`](Self::new), but by Burn's operations on every device: to compare, or to measure.
@@ -126,6 +165,11 @@ impl NetworkFeaturizer {
             Executor::Plan(shared) => Some(shared.plan()),
             Executor::Burn(_) => None,
         }
+    }
+
+    /// What products are computed in.
+    pub fn precision(&self) -> Precision {
+        self.plan().map_or(Precision::F32, Plan::precision)
     }
 
     /// The device the features are computed on.

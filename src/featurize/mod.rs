@@ -5,9 +5,11 @@ mod featurizer;
 mod fold;
 pub mod kernels;
 pub mod network;
+mod precision;
 pub mod weights;
 
 pub use featurizer::NetworkFeaturizer;
+pub use precision::Precision;
 
 use crate::Result;
 use alloc::{boxed::Box, sync::Arc};

@@ -8,6 +8,7 @@ pub mod heads;
 #[cfg(feature = "report")]
 pub mod map;
 pub mod neighbors;
+pub mod precision;
 pub mod profile;
 #[cfg(feature = "report")]
 pub mod report;

@@ -17,6 +17,7 @@
 use crate::{
     Error, ErrorKind, Result, Stage,
     featurize::{
+        Precision,
         kernels::{Isa, LayerProfile, Plan, PlanOptions},
         network::Graph,
         weights::WeightSource,
@@ -36,11 +37,13 @@ pub struct ProfileOptions {
     pub batch: usize,
     /// Runs, of which each layer's median counts, at least 1; 20 unless set.
     pub repeats: usize,
+    /// What products are computed in; `f32` unless set.
+    pub precision: Precision,
 }
 
 impl Default for ProfileOptions {
     fn default() -> Self {
-        Self { isa: Isa::best(), batch: 1, repeats: 20 }
+        Self { isa: Isa::best(), batch: 1, repeats: 20, precision: Precision::F32 }
     }
 }
 
@@ -50,13 +53,17 @@ impl Default for ProfileOptions {
 pub struct Profile {
     /// Instruction set.
     pub isa: String,
+    /// What products are computed in.
+    pub precision: Precision,
+    /// What computes them.
+    pub arithmetic: String,
     /// Pictures in a run.
     pub batch: usize,
     /// Pictures that go through a layer together.
     pub micro_batch: usize,
     /// Runs measured.
     pub repeats: usize,
-    /// Multiply-adds on registers, in operations a second.
+    /// Multiply-adds of `f32` on registers, in operations a second.
     pub peak: f64,
     /// Reading from memory, in bytes a second.
     pub bandwidth: f64,
@@ -87,7 +94,8 @@ pub struct Layer {
     pub bytes: u64,
     /// Operations a second.
     pub rate: f64,
-    /// `rate` as a share of the peak; above 1 where an algorithm needs fewer operations.
+    /// `rate` as a share of the peak; above 1 where an algorithm needs fewer operations, or a reduced
+    /// precision does more at once.
     pub of_peak: f64,
     /// Seconds the operations would take at the peak.
     pub floor_operations: f64,
@@ -110,6 +118,7 @@ pub fn profile(graph: &Graph, weights: &dyn WeightSource, options: &ProfileOptio
     }
     let mut plan_options = PlanOptions::default();
     plan_options.isa = options.isa;
+    plan_options.precision = options.precision;
     plan_options.micro_batch = plan_options.micro_batch.min(options.batch);
     let plan = Plan::new(graph, weights, &plan_options)?;
     let mut workspace = plan.workspace()?;
@@ -142,6 +151,8 @@ pub fn profile(graph: &Graph, weights: &dyn WeightSource, options: &ProfileOptio
     let total = ceilings.layer(&all, layers.iter().map(|l| l.seconds).sum());
     Ok(Profile {
         isa: plan.isa().name().to_string(),
+        precision: plan.precision(),
+        arithmetic: plan.arithmetic().to_string(),
         batch: options.batch,
         micro_batch: plan.micro_batch(),
         repeats: options.repeats,
@@ -239,7 +250,10 @@ mod tests {
         let weights = RandomWeights::new(&graph, 0);
         let parameters: usize = graph.parameters().iter().map(|(_, s)| s.iter().product::<usize>()).sum();
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_supported()) {
-            let of = |batch| profile(&graph, &weights, &ProfileOptions { isa, batch, repeats: 3 }).unwrap();
+            let of = |batch| {
+                profile(&graph, &weights, &ProfileOptions { isa, batch, repeats: 3, ..Default::default() })
+                    .unwrap()
+            };
             let (one, six) = (of(1), of(6));
             assert_eq!((one.isa.as_str(), one.micro_batch, six.micro_batch), (isa.name(), 1, 4));
             assert_eq!(six.total.operations, 6 * one.total.operations);

@@ -1,5 +1,6 @@
 //! Principal components of data that arrives in batches and on many machines.
 
+mod angle;
 mod centre;
 mod covariance;
 mod eigen;

@@ -8,6 +8,7 @@ mod explore;
 mod help;
 mod interrupt;
 mod model;
+mod precision;
 mod profile;
 mod real;
 mod report;

@@ -1,7 +1,7 @@
 //! A fitted pipeline's or a model's network over pictures: what `transform`, `predict` and `evaluate` share.
 
 use crate::{
-    args::{ClassifyArgs, ModelArgs, SourceArgs, WorkArgs},
+    args::{ClassifyArgs, DeviceArg, ModelArgs, SourceArgs, WorkArgs},
     failure::Failure,
     network, progress, stages,
     text::{self, count},
@@ -39,7 +39,18 @@ impl Job {
         quiet: bool,
     ) -> core::result::Result<Self, Failure> {
         let source: Arc<dyn Source> = Arc::from(source::open(&from.input, &from.options())?);
-        let setup = fitted.setup(model.weights.as_ref(), network::device(model.device)?)?;
+        let fitted = match model.precision {
+            Some(precision) => fitted.precision(precision),
+            None => fitted,
+        };
+        let device = network::device(model.device)?;
+        // What it was fitted with is no demand on another device; what is asked for is.
+        if let (DeviceArg::Wgpu, Some(precision)) = (model.device, model.precision.filter(|p| !p.is_full())) {
+            let m =
+                format!("--precision {precision} is for the CPU devices; leave it out, or use --device flex");
+            return Err(Failure::usage(m));
+        }
+        let setup = fitted.setup(model.weights.as_ref(), device)?;
         let driver = Driver {
             stages: setup.stages(),
             limits: stages::limits(work),

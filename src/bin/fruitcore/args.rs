@@ -4,6 +4,7 @@ mod classify;
 mod explore;
 mod network;
 mod output;
+mod precision;
 mod profile;
 mod source;
 mod train;
@@ -12,6 +13,7 @@ pub(crate) use classify::{ClassifyArgs, EvaluateArgs, FitArgs, ModelArgs, Predic
 pub(crate) use explore::{ClusterArgs, Clusters, MapArgs, MethodName, NeighborsArgs, PageArgs};
 pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, PlaceArgs, ShapeArgs, WeightsArg};
 pub(crate) use output::{FormatArgs, ReportArgs};
+pub(crate) use precision::PrecisionArgs;
 pub(crate) use profile::ProfileArgs;
 pub(crate) use source::SourceArgs;
 pub(crate) use train::TrainArgs;
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Time each layer of a network on one core, beside what the core can do
     Profile(ProfileArgs),
+    /// What bf16 and int8 give and cost on pictures, beside f32
+    Precision(Box<PrecisionArgs>),
     /// Group components by k-means, with measures against labels
     Cluster(ClusterArgs),
     /// Lay components out on a plane by t-SNE, with how faithful it is

@@ -139,7 +139,7 @@ struct Check {
 /// The artifact as anyone would use it: from its file, on a folder of pictures.
 fn hold_out(out: &Path, held_out: &Path) -> core::result::Result<Check, Failure> {
     let source = SourceArgs::folder(held_out);
-    let model = ModelArgs { weights: None, device: DeviceArg::Flex };
+    let model = ModelArgs { weights: None, device: DeviceArg::Flex, precision: None };
     let work = WorkArgs { batch: None, workers: None, strict: true };
     let job = Job::new(&source, Fitted::open(out)?, &model, &work, true)?;
     let (tally, _) = evaluate::over_pictures(&job, job.fitted.head(None)?)?;

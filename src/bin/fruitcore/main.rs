@@ -16,6 +16,7 @@ mod merge;
 mod neighbors;
 mod network;
 mod page;
+mod precision;
 mod predict;
 mod profile;
 mod progress;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::FitClassifier(args) => fit_classifier::fit_classifier(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Precision(args) => precision::precision(&args),
         Command::Profile(args) => profile::profile(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Cluster(args) => cluster::cluster(&args),

@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 
 /// What `run` is asked for.
 pub(crate) fn setup(args: &NetworkArgs, quiet: bool) -> Result<Setup, Failure> {
-    let mut builder = place(shape(begin(quiet), &args.shape), &args.place)?;
+    let mut builder = place(shape(begin(quiet), &args.shape), &args.place)?.precision(args.precision);
     if let Some(weights) = &args.weights {
         builder = builder.weights(weights.clone());
     }

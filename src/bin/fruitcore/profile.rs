@@ -22,6 +22,7 @@ pub(crate) fn profile(args: &ProfileArgs) -> Result<(), Failure> {
     options.batch = usize::from(args.batch);
     options.repeats = usize::from(args.repeats);
     options.isa = args.isa.unwrap_or(Isa::best());
+    options.precision = args.precision;
     let found = measure(&resolved.network().graph()?, &*resolved.weights()?, &options)?;
     if args.json {
         return text::print_json(&serde_json::json!({ "network": resolved.network(), "profile": found }));
@@ -32,13 +33,13 @@ pub(crate) fn profile(args: &ProfileArgs) -> Result<(), Failure> {
 fn human(p: &Profile) -> String {
     let mut out = format!(
         "{} on one thread, {} in micro-batches of {}, median of {}\n",
-        p.isa,
+        p.arithmetic,
         counted(p.batch as u64, "picture", "pictures"),
         p.micro_batch,
         counted(p.repeats as u64, "run", "runs"),
     );
     out.push_str(&format!(
-        "peak {:.1} GFLOP/s (multiply-adds on registers), memory {:.1} GB/s\n\n",
+        "peak {:.1} GFLOP/s (f32 multiply-adds on registers), memory {:.1} GB/s\n\n",
         p.peak / 1e9,
         p.bandwidth / 1e9
     ));

@@ -73,6 +73,13 @@ impl Buffer {
         unsafe { core::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
     }
 
+    /// The same bits as words.
+    pub(super) fn as_mut_words(&mut self) -> &mut [u32] {
+        // SAFETY: as in `as_mut_slice`; a `u32` has the size and alignment of an `f32`, and both take any
+        // bits.
+        unsafe { core::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
+    }
+
     pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: as in `as_slice`; the borrow is exclusive.
         unsafe { core::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }

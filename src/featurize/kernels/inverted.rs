@@ -75,10 +75,10 @@ impl Run<'_> {
     /// As every method of [`Run`]: the plan placed `layer`'s values in this run's memory.
     pub(super) unsafe fn inverted(&self, layer: &Layer, v: &InvertedLayer) {
         if let (Some(_), Some(expand)) = (self.barrier, &v.expand) {
-            let (of, nb) = (self.share.of, self.plan.kernels.nb);
+            let (of, nb) = (self.share.of, self.plan.nb());
             let most = blocks(v.from[0]).div_ceil(nb).div_ceil(of) * nb;
             let room = v.from[2] * LANES * (1 + most * v.from[1]);
-            if v.by_channels() && room <= self.plan.scratch {
+            if v.by_channels() && room <= self.plan.scratch - self.plan.packing {
                 // SAFETY: as this method; scratch is large enough.
                 return unsafe { self.inverted_by_channels(layer, v, expand) };
             }
@@ -119,9 +119,11 @@ impl Run<'_> {
                                 );
                             }
                         }
-                        let product = self.pointwise(expand, self.n * in_plane);
-                        product.run(
+                        self.pointwise(
+                            expand,
+                            &(0..blocks(channels)),
                             a.add(i * in_plane + from * w * LANES),
+                            self.n * in_plane,
                             expanded.add((from - top) * w * LANES),
                             ptr::null(),
                             Pixels::run((bottom - from) * w, wide),
@@ -146,9 +148,9 @@ impl Run<'_> {
                         self.depthwise_strip(&v.depthwise, b, strip);
                     }
                     let at = i * out_plane + y * ow * LANES;
-                    let product = self.pointwise(&v.project, deep);
-                    let px = Pixels::run(rows * ow, self.n * out_plane);
-                    product.run(deepened, c.add(at), offset(r, at), px);
+                    let (out, px) =
+                        (0..blocks(v.project.sizes[1]), Pixels::run(rows * ow, self.n * out_plane));
+                    self.pointwise(&v.project, &out, deepened, deep, c.add(at), offset(r, at), px);
                 }
             }
         }
@@ -164,15 +166,14 @@ impl Run<'_> {
         let kernels = self.plan.kernels;
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
         let (wide, deep) = (h * w * LANES, oh * ow * LANES);
-        let columns = self.share.range(blocks(channels), kernels.nb);
+        let columns = self.share.range(blocks(channels), self.plan.nb());
         let zeros = self.scratch;
         // SAFETY: expanded blocks go to this thread's scratch, filtered ones to their place in the
         // common memory, which all read after they have met.
         unsafe {
             ptr::write_bytes(zeros, 0, w * LANES);
             let expanded = zeros.add(w * LANES);
-            let product = self.pointwise(expand, wide).columns(&columns);
-            product.run(a, expanded, ptr::null(), Pixels::run(h * w, wide));
+            self.pointwise(expand, &columns, a, wide, expanded, ptr::null(), Pixels::run(h * w, wide));
             for (at, b) in columns.enumerate() {
                 let strip = Strip {
                     src: expanded.add(at * wide),
@@ -190,11 +191,11 @@ impl Run<'_> {
                 return;
             }
             let out = blocks(v.project.sizes[1]);
-            let (columns, own) = self.share.divide(out, kernels.nb, oh * ow, kernels.mr);
-            let product = self.pointwise(&v.project, deep).columns(&columns);
+            let (columns, own) = self.share.divide(out, self.plan.nb(), oh * ow, kernels.mr);
             let to = columns.start * deep + own.start * LANES;
+            let from = self.common.add(own.start * LANES);
             let px = Pixels::run(own.len(), deep);
-            product.run(self.common.add(own.start * LANES), c.add(to), offset(r, to), px);
+            self.pointwise(&v.project, &columns, from, deep, c.add(to), offset(r, to), px);
         }
     }
 }

@@ -4,10 +4,12 @@ use super::super::network::{Conv, FlattenOrder, Padding, Pool};
 use super::depthwise::MAX_ROWS;
 use super::inverted::InvertedLayer;
 use super::plan::unsupported;
+use super::reduced::Engine;
 use super::simd::LANES;
 use super::winograd;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, string::String, vec::Vec};
+use core::ops::Range;
 
 /// Floats of scratch a step aims at: half of a usual second-level cache.
 pub(super) const NEAR: usize = 192 << 10;
@@ -70,8 +72,8 @@ impl Kind {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Block => "block",
-            Self::Product(_) => "gemm",
-            Self::Conv(_) => "conv",
+            Self::Product(p) => reduced_name(p.engine, ["gemm", "gemm-bf16", "gemm-int8"]),
+            Self::Conv(c) => reduced_name(c.engine, ["conv", "conv-bf16", "conv-int8"]),
             Self::Winograd(_) => "winograd",
             Self::Depthwise(_) => "depthwise",
             Self::Inverted(_) => "inverted",
@@ -82,6 +84,10 @@ impl Kind {
     }
 }
 
+fn reduced_name(engine: Option<&Engine>, [full, bf16, int8]: [&'static str; 3]) -> &'static str {
+    engine.map_or(full, |e| if e.form.is_integer() { int8 } else { bf16 })
+}
+
 /// Offsets into the plan's weights, sizes `[in, out]`.
 #[derive(Clone)]
 pub(super) struct ProductLayer {
@@ -89,6 +95,8 @@ pub(super) struct ProductLayer {
     pub(super) bias: usize,
     pub(super) bounds: Option<[f32; 2]>,
     pub(super) sizes: [usize; 2],
+    /// In reduced precision. Scales and sums of 8-bit weights follow the bias.
+    pub(super) engine: Option<&'static Engine>,
 }
 
 impl ProductLayer {
@@ -98,6 +106,16 @@ impl ProductLayer {
         let [k, n] = self.sizes;
         let least = if k * n > NEAR { 16 } else { 4 };
         (NEAR / (k + n) / mr).max(least) * mr
+    }
+
+    /// Words for a chunk of activations in reduced precision: their groups, the pixels a last tile may
+    /// read beyond, a level each.
+    pub(super) fn packing(&self) -> usize {
+        self.engine.map_or(0, |engine| {
+            let chunk = self.chunk(engine.mr);
+            let groups = engine.words_groups(blocks(self.sizes[0]));
+            (groups * chunk + engine.mr) * LANES + (2 * chunk).next_multiple_of(LANES)
+        })
     }
 }
 
@@ -119,6 +137,8 @@ pub(super) struct ConvLayer {
     pub(super) strip: usize,
     /// Pixels per row and phase in scratch.
     pub(super) pitch: usize,
+    /// In reduced precision, where scratch holds words. Scales and sums of 8-bit weights follow the bias.
+    pub(super) engine: Option<&'static Engine>,
 }
 
 impl ConvLayer {
@@ -128,6 +148,7 @@ impl ConvLayer {
         planar: bool,
         [weights, bias]: [usize; 2],
         bounds: Option<[f32; 2]>,
+        engine: Option<&'static Engine>,
     ) -> Result<Self> {
         let [kh, kw] = c.kernel;
         let mut layer = Self {
@@ -142,6 +163,7 @@ impl ConvLayer {
             taps: Vec::new(),
             strip: 1,
             pitch: to[2] + (kw - 1) / c.stride[1],
+            engine,
         };
         let (one, two) = (layer.scratch(), Self { strip: 2, ..layer.clone() }.scratch());
         layer.strip = (NEAR.saturating_sub(one) / (two - one).max(1) + 1).min(to[1]);
@@ -157,13 +179,16 @@ impl ConvLayer {
         Ok(layer)
     }
 
-    /// Channels of a group.
+    /// Channels of a group; in reduced precision its words.
     pub(super) fn group(&self) -> usize {
         if self.planar { 1 } else { LANES }
     }
 
     pub(super) fn groups(&self) -> usize {
-        self.sizes[0].div_ceil(self.group())
+        match self.engine {
+            Some(engine) => engine.words_groups(blocks(self.sizes[0])),
+            None => self.sizes[0].div_ceil(self.group()),
+        }
     }
 
     /// Columns of different remainder modulo the stride that the kernel touches.
@@ -191,8 +216,17 @@ impl ConvLayer {
         self.rows(self.strip) * self.row()
     }
 
+    /// Floats or words of padded input, with the pixels a last tile may read beyond.
     pub(super) fn scratch(&self) -> usize {
-        self.group_stride() * self.groups()
+        self.group_stride() * self.groups() + self.engine.map_or(0, |engine| engine.mr * LANES)
+    }
+
+    /// Pixels of a phase in scratch whose column is inside an input row of `width`.
+    pub(super) fn inside(&self, phase: usize, width: usize) -> Range<usize> {
+        let (left, stride) = (self.padding.left, self.stride[1]);
+        let from = left.saturating_sub(phase).div_ceil(stride).min(self.pitch);
+        let to = (width + left).saturating_sub(phase).div_ceil(stride).min(self.pitch);
+        from..to.max(from)
     }
 
     /// Input row (before padding is taken off) of scratch row `r` in the strip from output row `y`.

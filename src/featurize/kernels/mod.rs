@@ -5,7 +5,8 @@
 //! convolutions to Winograd's algorithm where it pays, and every intermediate picture gets its place
 //! in one arena. Activations lie in blocks of 16 channels from the first layer to the last. Kernels
 //! are written once over sixteen lanes and compiled for each instruction set; the best is chosen when
-//! the plan is built.
+//! the plan is built. [`Precision`] trades exactness for speed where the processor has products of
+//! bfloat16 or of 8 bits.
 //!
 //! [`NetworkFeaturizer`](super::NetworkFeaturizer) builds and runs plans by itself on CPU devices;
 //! what is here is for programs that want slices instead of tensors, their own memory, or a profile.
@@ -51,6 +52,7 @@ mod plan;
 mod pool;
 mod profile;
 mod rearrange;
+mod reduced;
 mod share;
 mod shelf;
 mod simd;
@@ -63,6 +65,7 @@ mod winograd;
 #[cfg(test)]
 mod tests;
 
+use super::Precision;
 pub use plan::{Plan, PlanOptions, Workspace};
 pub use profile::LayerProfile;
 pub(super) use shelf::Shared;

@@ -7,7 +7,11 @@ use super::winograd;
 
 /// Rows of packed weights for `channels` inputs and `taps` taps: groups of `group` channels, tap by
 /// tap, then the channels that remain. Each is (input channel, tap).
-fn rows(channels: usize, taps: usize, group: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+pub(super) fn rows(
+    channels: usize,
+    taps: usize,
+    group: usize,
+) -> impl Iterator<Item = (usize, usize)> + Clone {
     (0..channels.div_ceil(group)).flat_map(move |g| {
         let end = channels.min((g + 1) * group);
         (0..taps).flat_map(move |tap| (g * group..end).map(move |c| (c, tap)))

@@ -3,6 +3,7 @@
 use super::super::fold::Folded;
 use super::super::network::{Activation, Conv, Graph, Linear, Op, Value};
 use super::super::weights::WeightSource;
+use super::Precision;
 use super::arena;
 use super::buffer::Buffer;
 use super::group::{self, Group, Lifetimes};
@@ -10,6 +11,7 @@ use super::inverted::InvertedLayer;
 use super::isa::{self, Kernels};
 use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer, WinogradLayer};
 use super::pack;
+use super::reduced::{self, Engine};
 use super::simd::{Isa, LANES};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, string::String, vec::Vec};
@@ -25,13 +27,18 @@ pub struct PlanOptions {
     /// More let late layers use each weight for more pixels, fewer keep early layers' pictures in
     /// cache. A plan runs any number of pictures; this is the size of its steps.
     pub micro_batch: usize,
-    /// Whether 3 × 3 convolutions may run by Winograd's algorithm, where that is faster.
+    /// Whether 3 × 3 convolutions may run by Winograd's algorithm, where that is faster; in full
+    /// precision only.
     pub winograd: bool,
+    /// What products are computed in; `f32` unless set.
+    pub precision: Precision,
+    /// Whether reduced precision may use AMX, where processor and system allow it.
+    pub amx: bool,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { isa: Isa::best(), micro_batch: 4, winograd: true }
+        Self { isa: Isa::best(), micro_batch: 4, winograd: true, precision: Precision::F32, amx: true }
     }
 }
 
@@ -51,6 +58,9 @@ pub struct Plan {
     pub(super) arena: usize,
     /// Floats of scratch, whatever the batch.
     pub(super) scratch: usize,
+    /// Words of it, at its end, that products in reduced precision keep activations in.
+    pub(super) packing: usize,
+    pub(super) engine: Option<&'static Engine>,
     /// Floats a team needs besides, for one picture.
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "teams are threads"))]
     pub(super) common: usize,
@@ -82,9 +92,22 @@ impl Plan {
                 options.isa.name()
             )));
         };
+        let engine = reduced::choose(options.isa, options.precision, options.amx);
+        Self::with_engine(graph, weights, options, kernels, engine)
+    }
+
+    /// The rest of [`Plan::new`].
+    pub(super) fn with_engine(
+        graph: &Graph,
+        weights: &dyn WeightSource,
+        options: &PlanOptions,
+        kernels: &'static Kernels,
+        engine: Option<&'static Engine>,
+    ) -> Result<Self> {
         let parameters = graph.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let packed = Buffer::with_capacity(parameters)?;
-        Builder { graph, kernels, options, weights, packed, scratch: 0, common: 0 }.build()
+        Builder { graph, kernels, options, engine, weights, packed, scratch: 0, packing: 0, common: 0 }
+            .build()
     }
 
     /// Channels, height and width of one picture.
@@ -102,9 +125,24 @@ impl Plan {
         self.kernels.isa
     }
 
+    /// What products are computed in.
+    pub fn precision(&self) -> Precision {
+        self.engine.map_or(Precision::F32, Engine::precision)
+    }
+
+    /// What computes them: instructions and precision, for people.
+    pub fn arithmetic(&self) -> &'static str {
+        self.engine.map_or(self.kernels.isa.name(), |engine| engine.name)
+    }
+
     /// The most pictures that go through a layer together.
     pub fn micro_batch(&self) -> usize {
         self.micro_batch
+    }
+
+    /// Output channel blocks in the widest tile, and so in a panel of weights.
+    pub(super) fn nb(&self) -> usize {
+        self.engine.map_or(0, |engine| engine.nb).max(self.kernels.nb)
     }
 
     /// Bytes of packed weights.
@@ -134,9 +172,11 @@ struct Builder<'a> {
     graph: &'a Graph,
     kernels: &'static Kernels,
     options: &'a PlanOptions,
+    engine: Option<&'static Engine>,
     weights: &'a dyn WeightSource,
     packed: Buffer,
     scratch: usize,
+    packing: usize,
     common: usize,
 }
 
@@ -194,7 +234,9 @@ impl Builder<'_> {
             input: self.graph.input_shape(),
             output,
             arena,
-            scratch: self.scratch.next_multiple_of(LANES),
+            scratch: self.scratch.next_multiple_of(LANES) + self.packing.next_multiple_of(LANES),
+            packing: self.packing.next_multiple_of(LANES),
+            engine: self.engine,
             common: self.common.next_multiple_of(LANES),
             micro_batch: self.options.micro_batch,
         })
@@ -284,9 +326,16 @@ impl Builder<'_> {
             pack::depthwise(&mut self.packed, &folded, c.channels_in, taps);
             return Ok(Kind::Depthwise(layer));
         }
+        // The first convolution stays in full precision: three channels are little work.
+        let engine = self.engine.filter(|engine| !planar && engine.fits(c.channels_in * taps));
         if !planar && group::is_pointwise(&Op::Conv(c.clone())) {
-            pack::product(&mut self.packed, &folded, sizes, 1, LANES, nb);
-            return Ok(Kind::Product(ProductLayer { weights, bias, bounds, sizes }));
+            return Ok(Kind::Product(self.product(&folded, sizes, bias, bounds, engine)));
+        }
+        if let Some(engine) = engine {
+            let weights = reduced::pack(&mut self.packed, &folded, sizes, taps, engine);
+            let layer = ConvLayer::new(c, to, planar, [weights, bias], bounds, Some(engine))?;
+            self.scratch = self.scratch.max(layer.scratch());
+            return Ok(Kind::Conv(layer));
         }
         if !planar && self.options.winograd {
             let layer = WinogradLayer::new(c, to, self.options.micro_batch, [weights, bias], bounds);
@@ -296,7 +345,7 @@ impl Builder<'_> {
                 return Ok(Kind::Winograd(layer));
             }
         }
-        let layer = ConvLayer::new(c, to, planar, [weights, bias], bounds)?;
+        let layer = ConvLayer::new(c, to, planar, [weights, bias], bounds, None)?;
         pack::product(&mut self.packed, &folded, sizes, taps, if planar { 1 } else { LANES }, nb);
         self.scratch = self.scratch.max(layer.scratch());
         Ok(Kind::Conv(layer))
@@ -306,10 +355,30 @@ impl Builder<'_> {
         let folded = Folded::linear(l, self.weights)?;
         let bias = self.packed.len();
         pack::bias(&mut self.packed, &folded);
-        let weights = self.packed.len();
         let sizes = [l.features_in, l.features_out];
-        pack::product(&mut self.packed, &folded, sizes, 1, LANES, self.kernels.nb);
-        Ok(Kind::Product(ProductLayer { weights, bias, bounds: bounds(l.activation), sizes }))
+        let engine = self.engine.filter(|engine| engine.fits(l.features_in));
+        Ok(Kind::Product(self.product(&folded, sizes, bias, bounds(l.activation), engine)))
+    }
+
+    fn product(
+        &mut self,
+        folded: &Folded<'_>,
+        sizes: [usize; 2],
+        bias: usize,
+        bounds: Option<[f32; 2]>,
+        engine: Option<&'static Engine>,
+    ) -> ProductLayer {
+        let weights = match engine {
+            Some(engine) => reduced::pack(&mut self.packed, folded, sizes, 1, engine),
+            None => {
+                let weights = self.packed.len();
+                pack::product(&mut self.packed, folded, sizes, 1, LANES, self.kernels.nb);
+                weights
+            }
+        };
+        let layer = ProductLayer { weights, bias, bounds, sizes, engine };
+        self.packing = self.packing.max(layer.packing());
+        layer
     }
 }
 

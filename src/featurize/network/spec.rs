@@ -2,6 +2,7 @@
 
 use super::blocks::side_error;
 use super::{Graph, mobilenet_v2, resnet50, vgg16};
+use crate::featurize::Precision;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::format;
 use core::{fmt, str::FromStr};
@@ -59,6 +60,8 @@ pub enum Tap {
 /// assert_eq!(spec.feature_len()?, 1280);
 /// assert_eq!(spec.preset(), "keras-tf");
 /// assert_eq!(spec.to_string(), "mobilenet-v2 0.35 (keras, pooled, 96x96)");
+/// let faster = spec.precision(fruitcore::featurize::Precision::Int8);
+/// assert_eq!(faster.to_string(), "mobilenet-v2 0.35 (keras, pooled, 96x96, int8)");
 /// let graph = spec.graph()?;
 /// assert_eq!(graph.input_shape(), [3, 96, 96]);
 /// # Ok::<(), fruitcore::Error>(())
@@ -76,6 +79,10 @@ pub struct NetworkSpec {
     pub width: f64,
     /// Height and width of the input in pixels, each 32 to 4,096.
     pub input: [usize; 2],
+    /// What its products are computed in on the CPU. Files leave it out in full precision, as those did
+    /// that were written before there was another.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
 }
 
 const MIN_SIDE: usize = 32;
@@ -86,7 +93,8 @@ impl NetworkSpec {
     /// fc2 for VGG16, pooled for the others.
     pub fn new(kind: NetworkKind) -> Self {
         let tap = if kind == NetworkKind::Vgg16 { Tap::Fc2 } else { Tap::Pooled };
-        Self { kind, variant: Variant::Torchvision, tap, width: 1.0, input: [224, 224] }
+        let (variant, precision) = (Variant::Torchvision, Precision::F32);
+        Self { kind, variant, tap, width: 1.0, input: [224, 224], precision }
     }
 
     /// With another variant.
@@ -111,6 +119,12 @@ impl NetworkSpec {
     #[must_use]
     pub fn input(self, height: usize, width: usize) -> Self {
         Self { input: [height, width], ..self }
+    }
+
+    /// With another precision.
+    #[must_use]
+    pub fn precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// The network's definition.
@@ -163,7 +177,11 @@ impl fmt::Display for NetworkSpec {
         if self.kind == NetworkKind::MobileNetV2 {
             write!(f, " {}", self.width)?;
         }
-        write!(f, " ({}, {}, {h}x{w})", self.variant, self.tap)
+        write!(f, " ({}, {}, {h}x{w}", self.variant, self.tap)?;
+        if !self.precision.is_full() {
+            write!(f, ", {}", self.precision)?;
+        }
+        f.write_str(")")
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, Stage,
     featurize::{
-        NetworkFeaturizer,
+        NetworkFeaturizer, Precision,
         network::{NetworkKind, NetworkSpec, Tap, Variant},
         weights::WeightSource,
     },
@@ -40,6 +40,7 @@ pub struct SetupBuilder<'a> {
     width: Option<f64>,
     input: Option<[usize; 2]>,
     tap: Option<Tap>,
+    precision: Precision,
     weights: Option<WeightsFrom>,
     recipe: Option<RecipeFrom>,
     fallback: Option<RecipeFrom>,
@@ -76,6 +77,12 @@ impl<'a> SetupBuilder<'a> {
     /// The layer features are taken from; else fc2 of VGG16, the pooled map of the others.
     pub fn tap(mut self, tap: Tap) -> Self {
         self.tap = Some(tap);
+        self
+    }
+
+    /// What products are computed in on the CPU; else `f32`.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -151,7 +158,7 @@ impl<'a> SetupBuilder<'a> {
         let spec = NetworkSpec::new(self.network.or(found.network).unwrap_or(kind))
             .variant(self.variant.or(found.variant).unwrap_or(variant))
             .width(self.width.or(found.width).unwrap_or(1.0));
-        let spec = self.tap.map_or(spec, |tap| spec.tap(tap));
+        let spec = self.tap.map_or(spec, |tap| spec.tap(tap)).precision(self.precision);
         let preset = found.preset.map_or_else(|| spec.preset().parse(), Ok)?;
         let recipe = match (self.recipe, found.recipe, self.fallback) {
             (Some(asked), ..) => asked.recipe(self.input)?,
@@ -223,7 +230,9 @@ impl Resolved {
     /// As [`weights`](Self::weights); what the network refuses about their values.
     pub fn on(self, device: Device) -> Result<Setup> {
         let graph = self.network.graph()?;
-        let featurizer = Arc::new(NetworkFeaturizer::new(&graph, &*self.weights()?, &device)?);
+        let precision = self.network.precision;
+        let featurizer =
+            Arc::new(NetworkFeaturizer::with_precision(&graph, &*self.weights()?, &device, precision)?);
         let (network, recipe, weights) = (self.network, self.recipe, self.given.id());
         let checkpoint = match self.given {
             Given::Random(_) => None,

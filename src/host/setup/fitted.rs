@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, Stage,
     classify::{Head, Reads},
-    featurize::{NetworkFeaturizer, network::NetworkSpec},
+    featurize::{NetworkFeaturizer, Precision, network::NetworkSpec, weights::WeightSource},
     host::{
         run::{is_remote, read_file},
         sink::{Content, Table},
@@ -107,23 +107,43 @@ impl Fitted {
     /// [`ErrorKind::NotFound`] if they are needed, [`ErrorKind::Mismatch`] if they are others; what the
     /// network refuses about them.
     pub fn setup(&self, weights: Option<&WeightsFrom>, device: Device) -> Result<Setup> {
+        let precision = NetworkFeaturizer::precision_on(&device, self.network.precision);
+        let network = self.network.precision(precision);
         if !self.has_weights || weights.is_some() {
-            return Resolved::again(self.network, self.recipe.clone(), &self.weights, weights)?.on(device);
+            return Resolved::again(network, self.recipe.clone(), &self.weights, weights)?.on(device);
         }
-        let graph = self.network.graph()?;
+        let graph = network.graph()?;
+        let build = |weights: &dyn WeightSource| {
+            NetworkFeaturizer::with_precision(&graph, weights, &device, precision)
+        };
         let featurizer = if self.projection.is_some() {
-            NetworkFeaturizer::new(&graph, &PipelineFile::from_bytes(&self.bytes)?, &device)?
+            build(&PipelineFile::from_bytes(&self.bytes)?)?
         } else {
-            NetworkFeaturizer::new(&graph, ModelFile::from_bytes(&self.bytes)?.weights(), &device)?
+            build(ModelFile::from_bytes(&self.bytes)?.weights())?
         };
         Ok(Setup {
-            network: self.network,
+            network,
             recipe: self.recipe.clone(),
             weights: self.weights.parse()?,
             checkpoint: None,
             featurizer: Arc::new(featurizer),
             device,
         })
+    }
+
+    /// The same in another precision than it was fitted with: on a CPU, where features are to come faster.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bundled")] {
+    /// use fruitcore::{featurize::Precision, host::setup::Fitted};
+    /// let model = Fitted::open("bundled")?.precision(Precision::Int8);
+    /// assert_eq!(model.setup(None, Default::default())?.featurizer().precision(), Precision::Int8);
+    /// # }
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    #[must_use]
+    pub fn precision(self, precision: Precision) -> Self {
+        Self { network: self.network.precision(precision), ..self }
     }
 
     /// The network.

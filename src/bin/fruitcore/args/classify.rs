@@ -4,6 +4,7 @@ use super::{DeviceArg, ReportArgs, SourceArgs, WeightsArg, WorkArgs};
 use clap::{Args, ValueEnum};
 use fruitcore::{
     classify::{Metric, Reads, Weighting},
+    featurize::Precision,
     host::heads::{HeadKind, Threshold},
 };
 use std::path::PathBuf;
@@ -18,6 +19,9 @@ pub(crate) struct ModelArgs {
     /// Where the network computes
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: DeviceArg,
+    /// What products are computed in on the CPU [default: what it was fitted with]
+    #[arg(long, value_parser = super::network::named(Precision::ALL, Precision::name))]
+    pub(crate) precision: Option<Precision>,
 }
 
 /// Pictures and who is to classify them.

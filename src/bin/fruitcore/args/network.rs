@@ -4,7 +4,10 @@ use clap::{
     Args, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use fruitcore::featurize::network::{NetworkKind, Tap, Variant};
+use fruitcore::featurize::{
+    Precision,
+    network::{NetworkKind, Tap, Variant},
+};
 use std::str::FromStr;
 
 pub(crate) use fruitcore::host::setup::WeightsFrom as WeightsArg;
@@ -57,6 +60,10 @@ pub(crate) struct NetworkArgs {
     /// The layer features are taken from [default: fc2 for vgg16, else pooled]
     #[arg(long, value_parser = named(Tap::ALL, Tap::name))]
     pub(crate) tap: Option<Tap>,
+    /// What products are computed in on the CPU: bf16 and int8 are faster where the processor has them,
+    /// and less exact (`fruitcore precision` shows how much)
+    #[arg(long, default_value_t, value_parser = named(Precision::ALL, Precision::name))]
+    pub(crate) precision: Precision,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }

@@ -5,7 +5,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use fruitcore::featurize::{kernels::Isa, network::Tap};
+use fruitcore::featurize::{Precision, kernels::Isa, network::Tap};
 
 #[derive(Debug, Args)]
 pub(crate) struct ProfileArgs {
@@ -26,6 +26,9 @@ pub(crate) struct ProfileArgs {
     /// Kernels of this instruction set [default: the fastest this processor has]
     #[arg(long, value_parser = isa())]
     pub(crate) isa: Option<Isa>,
+    /// What products are computed in
+    #[arg(long, default_value_t, value_parser = named(Precision::ALL, Precision::name))]
+    pub(crate) precision: Precision,
     /// As JSON on standard output: seconds, bytes, operations a second
     #[arg(long)]
     pub(crate) json: bool,

@@ -2,6 +2,7 @@
 
 mod depthwise;
 mod product;
+mod reduced;
 mod winograd;
 
 use super::layer::{Kind, Layer, Place};

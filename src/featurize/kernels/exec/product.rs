@@ -5,7 +5,7 @@ use super::super::layer::{ConvLayer, Layer, ProductLayer, blocks};
 use super::super::share::prefers_columns;
 use super::super::simd::LANES;
 use super::Run;
-use core::ptr;
+use core::{ops::Range, ptr};
 
 // Every method is unsafe for the same reason as the others of `Run`: it trusts that the plan placed
 // `layer`'s values in this run's memory, and that its share is no other thread's.
@@ -14,20 +14,46 @@ impl Run<'_> {
         // A linear layer's pixels are pictures.
         let pixels = self.n * layer.to[1] * layer.to[2];
         let kernels = self.plan.kernels;
-        let (columns, own) = self.share.divide(blocks(p.sizes[1]), kernels.nb, pixels, kernels.mr);
-        let product = self.pointwise(p, pixels * LANES).columns(&columns);
+        let (columns, own) = self.share.divide(blocks(p.sizes[1]), self.plan.nb(), pixels, kernels.mr);
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
-        let chunk = p.chunk(kernels.mr);
-        for x in own.clone().step_by(chunk) {
-            let (from, to) = (x * LANES, (columns.start * pixels + x) * LANES);
-            let px = Pixels::run(chunk.min(own.end - x), pixels * LANES);
-            // SAFETY: the chunk's pixels are inside input and output.
-            unsafe { product.run(a.add(from), c.add(to), offset(r, to), px) }
+        let (from, to) = (own.start * LANES, (columns.start * pixels + own.start) * LANES);
+        let px = Pixels::run(own.len(), pixels * LANES);
+        // SAFETY: this thread's pixels are inside input and output.
+        unsafe { self.pointwise(p, &columns, a.add(from), pixels * LANES, c.add(to), offset(r, to), px) }
+    }
+
+    /// A 1 × 1 convolution of one run of pixels, chunk by chunk, for some of its output blocks; input
+    /// blocks are `block` floats apart.
+    ///
+    /// # Safety
+    /// `a`, `c` and `residual` (null for none, else laid out as `c`) are valid for the pixels; the output
+    /// begins at the first of `columns`, a multiple of [`Plan::nb`](super::super::Plan::nb).
+    #[expect(clippy::too_many_arguments, reason = "three operands and their strides")]
+    pub(in super::super) unsafe fn pointwise(
+        &self,
+        p: &ProductLayer,
+        columns: &Range<usize>,
+        a: *const f32,
+        block: usize,
+        c: *mut f32,
+        residual: *const f32,
+        px: Pixels,
+    ) {
+        if let Some(engine) = p.engine {
+            // SAFETY: the caller's promise.
+            return unsafe { self.pointwise_reduced(p, engine, columns, a, block, c, residual, px) };
+        }
+        let product = self.full(p, block).columns(columns);
+        let chunk = p.chunk(self.plan.kernels.mr);
+        for x in (0..px.cols).step_by(chunk) {
+            let (at, px) = (x * LANES, Pixels { cols: chunk.min(px.cols - x), ..px });
+            // SAFETY: the chunk's pixels are among the caller's.
+            unsafe { product.run(a.add(at), c.add(at), offset(residual, at), px) }
         }
     }
 
     /// The product of a 1 × 1 convolution on channel blocks `group_stride` floats apart.
-    pub(in super::super) fn pointwise(&self, p: &ProductLayer, group_stride: usize) -> Product<'_> {
+    fn full(&self, p: &ProductLayer, group_stride: usize) -> Product<'_> {
         Product {
             kernels: self.plan.kernels,
             planar: false,
@@ -43,17 +69,15 @@ impl Run<'_> {
     }
 
     pub(super) unsafe fn conv(&self, layer: &Layer, conv: &ConvLayer) {
+        if let Some(engine) = conv.engine {
+            // SAFETY: as this method.
+            return unsafe { self.conv_reduced(layer, conv, engine) };
+        }
         let [_, h, w] = layer.from;
         let [_, oh, ow] = layer.to;
         let group = conv.group();
         let kernels = self.plan.kernels;
-        // Rows of all pictures, one after the other.
-        let all = blocks(conv.sizes[1]);
-        let (columns, own) = if prefers_columns(all, self.n * oh * ow) {
-            (self.share.range(all, kernels.nb), 0..self.n * oh)
-        } else {
-            (0..all, self.share.range(self.n * oh, 1))
-        };
+        let (columns, own) = self.divide_rows(conv, [oh, ow]);
         let product = Product {
             kernels,
             planar: conv.planar,
@@ -102,6 +126,16 @@ impl Run<'_> {
             }
         }
     }
+
+    /// This thread's output blocks, and rows of all pictures one after the other.
+    pub(super) fn divide_rows(&self, conv: &ConvLayer, [oh, ow]: [usize; 2]) -> (Range<usize>, Range<usize>) {
+        let all = blocks(conv.sizes[1]);
+        if prefers_columns(all, self.n * oh * ow) {
+            (self.share.range(all, self.plan.nb()), 0..self.n * oh)
+        } else {
+            (0..all, self.share.range(self.n * oh, 1))
+        }
+    }
 }
 
 /// One input row (none: outside) into scratch, padded and sorted by column modulo stride.
@@ -118,9 +152,7 @@ unsafe fn pad_row(conv: &ConvLayer, dst: *mut f32, row: Option<*const f32>, widt
         };
         for phase in 0..conv.phases() {
             let dst = dst.add(phase * conv.pitch * group);
-            let from = conv.padding.left.saturating_sub(phase).div_ceil(stride).min(conv.pitch);
-            let to = (width + conv.padding.left).saturating_sub(phase).div_ceil(stride).min(conv.pitch);
-            let to = to.max(from);
+            let Range { start: from, end: to } = conv.inside(phase, width);
             ptr::write_bytes(dst, 0, from * group);
             ptr::write_bytes(dst.add(to * group), 0, (conv.pitch - to) * group);
             if to == from {

@@ -55,6 +55,11 @@ pub(super) unsafe trait Simd: Copy {
     /// # Safety
     /// `p` is valid for writing 16 floats.
     unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Sixteen pairs of bfloat16 from `p`, the first of each and the second of each.
+    ///
+    /// # Safety
+    /// `p` is valid for reading 16 words.
+    unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2];
     /// Brings the cache line at `p` into the second-level cache; any address is allowed.
     #[inline(always)]
     fn prefetch(self, p: *const f32) {

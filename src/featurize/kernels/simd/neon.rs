@@ -77,4 +77,16 @@ unsafe impl Simd for Neon {
             vst1q_f32(p.add(12), v[3]);
         }
     }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2] {
+        // SAFETY: the caller's pointer is valid for 16 words; the value proves Advanced SIMD.
+        unsafe {
+            let words: [uint32x4_t; 4] = core::array::from_fn(|i| vld1q_u32(p.add(4 * i)));
+            let high = vdupq_n_u32(0xffff_0000);
+            [
+                words.map(|w| vreinterpretq_f32_u32(vshlq_n_u32::<16>(w))),
+                words.map(|w| vreinterpretq_f32_u32(vandq_u32(w, high))),
+            ]
+        }
+    }
 }

@@ -65,4 +65,10 @@ unsafe impl Simd for Plain {
         // SAFETY: as for `load`, for writing.
         unsafe { p.cast::<Self::V>().write(v) }
     }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2] {
+        // SAFETY: as for `load`, of words.
+        let words = unsafe { p.cast::<[u32; LANES]>().read() };
+        [words.map(|w| f32::from_bits(w << 16)), words.map(|w| f32::from_bits(w & 0xffff_0000))]
+    }
 }

@@ -70,4 +70,11 @@ unsafe impl Simd for Simd128 {
             v128_store(p.add(3), v[3]);
         }
     }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2] {
+        // SAFETY: the caller's pointer is valid for 16 words.
+        let words: [v128; 4] = core::array::from_fn(|i| unsafe { v128_load(p.add(4 * i).cast()) });
+        let high = u32x4_splat(0xffff_0000);
+        [words.map(|w| u32x4_shl(w, 16)), words.map(|w| v128_and(w, high))]
+    }
 }

@@ -89,6 +89,18 @@ unsafe impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2] {
+        // SAFETY: the caller's pointer is valid for 16 words; the value proves AVX2.
+        unsafe {
+            let words = [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(8).cast())];
+            let high = _mm256_set1_epi32(-0x1_0000);
+            [
+                words.map(|w| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(w))),
+                words.map(|w| _mm256_castsi256_ps(_mm256_and_si256(w, high))),
+            ]
+        }
+    }
+    #[inline(always)]
     fn prefetch(self, p: *const f32) {
         // SAFETY: a prefetch never faults; SSE is part of x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
@@ -147,6 +159,18 @@ unsafe impl Simd for Avx512 {
     unsafe fn store(self, p: *mut f32, v: Self::V) {
         // SAFETY: the caller's pointer is valid for 16 floats; the value proves AVX-512F.
         unsafe { _mm512_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2] {
+        // SAFETY: the caller's pointer is valid for 16 words; the value proves AVX-512F.
+        unsafe {
+            let words = _mm512_loadu_si512(p.cast());
+            let high = _mm512_set1_epi32(-0x1_0000);
+            [
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)),
+                _mm512_castsi512_ps(_mm512_and_si512(words, high)),
+            ]
+        }
     }
     #[inline(always)]
     fn prefetch(self, p: *const f32) {

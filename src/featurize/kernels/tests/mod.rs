@@ -2,13 +2,15 @@
 
 mod layers;
 mod networks;
+mod reduced;
 mod reference;
+mod round;
 
 use super::super::network::Graph;
 use super::super::weights::WeightSource;
 #[cfg(feature = "std")]
 use super::Team;
-use super::{Isa, Plan, PlanOptions};
+use super::{Isa, Plan, PlanOptions, Precision};
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec, vec::Vec};
 
@@ -50,31 +52,54 @@ fn uniform(seed: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
 }
 
 /// Largest error of any instruction set over `n` pictures, relative to the norm of the reference.
-fn worst_error(graph: &Graph, weights: &Seeded, n: usize, options: PlanOptions) -> (f64, Isa) {
+fn worst_error(graph: &Graph, weights: &Seeded, n: usize, options: PlanOptions) -> (f64, &'static str) {
     let picture: usize = graph.input_shape().iter().product();
-    let input = uniform(weights.0 ^ 77, n * picture, -2.0, 2.0);
-    let expected = reference::run(graph, weights, &input);
+    worst_error_on(graph, weights, &uniform(weights.0 ^ 77, n * picture, -2.0, 2.0), options)
+}
+
+/// Every way an instruction set has to compute with these options; in reduced precision also modelled ones.
+fn plans(graph: &Graph, weights: &dyn WeightSource, options: PlanOptions) -> Vec<Plan> {
+    let mut all = vec![Plan::new(graph, weights, &options).unwrap()];
+    if !options.precision.is_full() {
+        all.push(Plan::new(graph, weights, &PlanOptions { amx: false, ..options }).unwrap());
+    }
+    if !options.precision.is_full() && options.isa == Isa::Plain {
+        let kernels = super::isa::kernels(options.isa).unwrap();
+        let models = super::reduced::models(options.precision).into_iter();
+        all.extend(models.map(|e| Plan::with_engine(graph, weights, &options, kernels, Some(e)).unwrap()));
+    }
+    all
+}
+
+/// The same on given pictures.
+fn worst_error_on(
+    graph: &Graph,
+    weights: &dyn WeightSource,
+    input: &[f32],
+    options: PlanOptions,
+) -> (f64, &'static str) {
+    let expected = reference::run(graph, weights, input, options.precision);
     let norm = libm::sqrt(expected.iter().map(|x| x * x).sum::<f64>()).max(1e-30);
     Isa::ALL
         .into_iter()
         .filter(|isa| isa.is_supported())
-        .map(|isa| {
-            let plan = Plan::new(graph, weights, &PlanOptions { isa, ..options }).unwrap();
+        .flat_map(|isa| plans(graph, weights, PlanOptions { isa, ..options }))
+        .map(|plan| {
             let mut features = vec![f32::NAN; expected.len()];
             // Twice in one workspace: what a run leaves behind must not show in the next.
             let mut workspace = plan.workspace().unwrap();
-            plan.run(&mut workspace, &vec![1e3; n * picture], &mut features).unwrap();
-            plan.run(&mut workspace, &input, &mut features).unwrap();
+            plan.run(&mut workspace, &vec![1e3; input.len()], &mut features).unwrap();
+            plan.run(&mut workspace, input, &mut features).unwrap();
             #[cfg(feature = "std")]
             for threads in [2, 3] {
                 let (mut team, mut together) = (Team::new(threads).unwrap(), vec![f32::NAN; expected.len()]);
-                team.run(&plan, &vec![1e3; n * picture], &mut together).unwrap();
-                team.run(&plan, &input, &mut together).unwrap();
-                assert_eq!(together, features, "{isa:?}, {threads} threads");
+                team.run(&plan, &vec![1e3; input.len()], &mut together).unwrap();
+                team.run(&plan, input, &mut together).unwrap();
+                assert_eq!(together, features, "{}, {threads} threads", plan.arithmetic());
             }
             let error: f64 =
                 features.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b) * (f64::from(*a) - b)).sum();
-            (libm::sqrt(error) / norm, isa)
+            (libm::sqrt(error) / norm, plan.arithmetic())
         })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .unwrap()

@@ -2,10 +2,17 @@
 
 use super::super::super::network::{Activation, Conv, FlattenOrder, Graph, Linear, Op, Pool, Value};
 use super::super::super::weights::WeightSource;
+use super::super::Precision;
+use super::round;
 use alloc::{format, vec, vec::Vec};
 
-/// `[n, c, h, w]` → `[n, feature_len]`.
-pub(super) fn run(graph: &Graph, weights: &dyn WeightSource, input: &[f32]) -> Vec<f64> {
+/// `[n, c, h, w]` → `[n, feature_len]`; in reduced precision the operands are rounded first.
+pub(super) fn run(
+    graph: &Graph,
+    weights: &dyn WeightSource,
+    input: &[f32],
+    precision: Precision,
+) -> Vec<f64> {
     let picture: usize = graph.input_shape().iter().product();
     input
         .chunks(picture)
@@ -21,11 +28,18 @@ pub(super) fn run(graph: &Graph, weights: &dyn WeightSource, input: &[f32]) -> V
                 let to = graph.shape(Value::Node(i)).unwrap();
                 let src = get(node.input);
                 let out = match &node.op {
-                    Op::Conv(c) => conv(c, weights, src, c.residual.map(get), from, to),
+                    Op::Conv(c) => {
+                        let rounded = if c.groups > 1 || node.input == Value::Input {
+                            Precision::F32
+                        } else {
+                            precision
+                        };
+                        conv(c, weights, src, c.residual.map(get), (from, to), rounded)
+                    }
                     Op::MaxPool(p) => max_pool(p, src, from, to),
                     Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool => avg_pool(src, from, to),
                     Op::Flatten(order) => flatten(*order, src, from),
-                    Op::Linear(l) => linear(l, weights, src),
+                    Op::Linear(l) => linear(l, weights, src, precision),
                 };
                 values.push(out);
             }
@@ -51,8 +65,8 @@ fn conv(
     weights: &dyn WeightSource,
     src: &[f64],
     residual: Option<&Vec<f64>>,
-    [_, h, w]: [usize; 3],
-    [oc, oh, ow]: [usize; 3],
+    ([_, h, w], [oc, oh, ow]): ([usize; 3], [usize; 3]),
+    precision: Precision,
 ) -> Vec<f64> {
     let [kh, kw] = c.kernel;
     let per_group = c.channels_in / c.groups;
@@ -62,6 +76,37 @@ fn conv(
         let part = |p: &str| tensor(weights, &format!("{}.{p}", n.name), &[oc]);
         (part("weight"), part("bias"), part("running_mean"), part("running_var"), f64::from(n.epsilon))
     });
+    if precision != Precision::F32 {
+        // Weights are rounded when BatchNorm is folded into them.
+        let (mut folded, mut shift) = (kernel.clone(), bias.clone());
+        if let Some((gamma, beta, mean, var, eps)) = norm {
+            for (o, filter) in folded.chunks_mut(kernel.len() / oc).enumerate() {
+                let scale = gamma[o] / libm::sqrt(var[o] + eps);
+                filter.iter_mut().for_each(|w| *w *= scale);
+                shift[o] = beta[o] + (bias[o] - mean[o]) * scale;
+            }
+        }
+        let pointwise = c.kernel == [1, 1] && c.stride == [1, 1] && c.padding == Default::default();
+        let src = round::activations(src, h * w, pointwise, precision);
+        let kernel = round::weights(&folded, oc, precision);
+        return sums(c, (&kernel, &shift), None, &src, residual, ([h, w], [oc, oh, ow]));
+    }
+    sums(c, (&kernel, &bias), norm, src, residual, ([h, w], [oc, oh, ow]))
+}
+
+/// Weight, bias, mean, variance, epsilon of a BatchNorm.
+type Norms = (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>, f64);
+
+fn sums(
+    c: &Conv,
+    (kernel, bias): (&[f64], &[f64]),
+    norm: Option<Norms>,
+    src: &[f64],
+    residual: Option<&Vec<f64>>,
+    ([h, w], [oc, oh, ow]): ([usize; 2], [usize; 3]),
+) -> Vec<f64> {
+    let [kh, kw] = c.kernel;
+    let per_group = c.channels_in / c.groups;
     let mut out = Vec::new();
     for o in 0..oc {
         for y in 0..oh {
@@ -136,9 +181,11 @@ fn flatten(order: FlattenOrder, src: &[f64], [c, h, w]: [usize; 3]) -> Vec<f64> 
     }
 }
 
-fn linear(l: &Linear, weights: &dyn WeightSource, src: &[f64]) -> Vec<f64> {
+fn linear(l: &Linear, weights: &dyn WeightSource, src: &[f64], precision: Precision) -> Vec<f64> {
     let kernel = tensor(weights, &format!("{}.weight", l.name), &[l.features_out, l.features_in]);
     let bias = tensor(weights, &format!("{}.bias", l.name), &[l.features_out]);
+    let src = &round::activations(src, 1, true, precision);
+    let kernel = round::weights(&kernel, l.features_out, precision);
     kernel
         .chunks(l.features_in)
         .zip(bias)

@@ -1,0 +1,181 @@
+//! Products and convolutions in reduced precision.
+
+use super::super::gemm::{Pixels, offset};
+use super::super::layer::{ConvLayer, Layer, ProductLayer, blocks};
+use super::super::reduced::{Engine, Level, Reduced, Rows, Source};
+use super::super::simd::LANES;
+use super::Run;
+use core::{ops::Range, ptr};
+
+// Every method is unsafe for the same reason as the others of `Run`: it trusts that the plan placed
+// `layer`'s values in this run's memory, and that its share is no other thread's.
+impl Run<'_> {
+    /// [`pointwise`](Self::pointwise), each chunk converted before it is read.
+    #[expect(clippy::too_many_arguments, reason = "three operands and their strides")]
+    pub(super) unsafe fn pointwise_reduced(
+        &self,
+        p: &ProductLayer,
+        engine: &'static Engine,
+        columns: &Range<usize>,
+        a: *const f32,
+        block: usize,
+        c: *mut f32,
+        residual: *const f32,
+        px: Pixels,
+    ) {
+        let [k, n] = p.sizes;
+        let chunk = p.chunk(engine.mr);
+        // Levels lie before the words, beyond which a last tile may read.
+        let levels = self.scratch.wrapping_add(self.plan.scratch - self.plan.packing).cast::<Level>();
+        let words = levels.wrapping_add(chunk.next_multiple_of(LANES / 2)).cast::<u32>();
+        for x in (0..px.cols).step_by(chunk) {
+            let (at, pixels) = (x * LANES, chunk.min(px.cols - x));
+            // SAFETY: the packing part of scratch is as large as the layer asked for; the chunk's pixels
+            // are among the caller's.
+            unsafe {
+                engine.convert(&Rows {
+                    src: a.add(at),
+                    step: LANES,
+                    block,
+                    pixels,
+                    blocks: blocks(k),
+                    dst: words,
+                    group: pixels * LANES,
+                    levels,
+                    level_step: 1,
+                });
+                let product =
+                    self.reduced(engine, &[0], pixels * LANES, [k, n], [p.weights, p.bias], p.bounds);
+                let source = Source { words, levels, level_step: 1 };
+                let px = Pixels { cols: pixels, ..px };
+                product.columns(columns).run(source, c.add(at), offset(residual, at), px);
+            }
+        }
+    }
+
+    fn reduced<'t>(
+        &self,
+        engine: &'static Engine,
+        taps: &'t [u32],
+        group_stride: usize,
+        [k, n]: [usize; 2],
+        [weights, bias]: [usize; 2],
+        bounds: Option<[f32; 2]>,
+    ) -> Reduced<'t> {
+        let padded = blocks(n) * LANES;
+        let integer = engine.precision() == super::super::Precision::Int8;
+        Reduced {
+            engine,
+            channels: k,
+            group_stride,
+            taps,
+            b: self.weights(weights).cast(),
+            bias: self.weights(bias),
+            scale: if integer { self.weights(bias + padded) } else { ptr::null() },
+            total: if integer { self.weights(bias + 2 * padded).cast() } else { ptr::null() },
+            blocks: blocks(n),
+            bounds,
+        }
+    }
+
+    /// [`conv`](Self::conv), each strip converted on its way to scratch.
+    pub(super) unsafe fn conv_reduced(&self, layer: &Layer, conv: &ConvLayer, engine: &'static Engine) {
+        let [_, h, w] = layer.from;
+        let [_, oh, ow] = layer.to;
+        let (columns, own) = self.divide_rows(conv, [oh, ow]);
+        let product = self
+            .reduced(
+                engine,
+                &conv.taps,
+                conv.group_stride(),
+                conv.sizes,
+                [conv.weights, conv.bias],
+                conv.bounds,
+            )
+            .columns(&columns);
+        let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
+        let (plane, words) = (self.n * oh * ow * LANES, self.scratch.cast::<u32>());
+        for i in 0..self.n {
+            let (start, end) = (own.start.saturating_sub(i * oh), own.end.saturating_sub(i * oh).min(oh));
+            if start >= end {
+                continue;
+            }
+            // SAFETY: all of picture `i`; then as `conv`: the strip's input rows go to scratch, which holds
+            // `strip` rows' worth; output rows `y..y + rows` are inside.
+            unsafe {
+                let src = a.add(i * h * w * LANES);
+                let mut picture = Rows {
+                    src,
+                    step: LANES,
+                    block: self.n * h * w * LANES,
+                    pixels: h * w,
+                    blocks: blocks(conv.sizes[0]),
+                    dst: ptr::null_mut(),
+                    group: conv.group_stride(),
+                    levels: ptr::null_mut(),
+                    level_step: 0,
+                };
+                let mut level = engine.level(&picture);
+                picture.levels = &raw mut level;
+                picture.step = conv.stride[1] * LANES;
+                for y in (start..end).step_by(conv.strip) {
+                    let rows = conv.strip.min(end - y);
+                    for r in 0..conv.rows(rows) {
+                        let row = conv.input_row(y, r).checked_sub(conv.padding.top).filter(|&iy| iy < h);
+                        let row = row.map(|iy| Rows { src: src.add(iy * w * LANES), ..picture });
+                        convert_row(conv, engine, words.add(r * conv.row()), row, w, engine.zero(level));
+                    }
+                    let px = Pixels {
+                        rows,
+                        cols: ow,
+                        a_row: conv.row_step() * conv.row(),
+                        c_row: ow * LANES,
+                        c_stride: plane,
+                    };
+                    let at = columns.start * plane + (i * oh + y) * ow * LANES;
+                    let source = Source { words, levels: &raw const level, level_step: 0 };
+                    product.run(source, c.add(at), offset(r, at), px);
+                }
+            }
+        }
+    }
+}
+
+/// One input row (none: outside) into scratch, padded and sorted by column modulo stride, all groups.
+///
+/// # Safety
+/// `row.src` is the row's first pixel; `dst` is valid for a scratch row of every group.
+unsafe fn convert_row(
+    conv: &ConvLayer,
+    engine: &Engine,
+    dst: *mut u32,
+    row: Option<Rows>,
+    width: usize,
+    zero: u32,
+) {
+    // SAFETY: pixels `inside` of a phase are those whose column is inside the input row.
+    unsafe {
+        let fill = |from: usize, to: usize| {
+            for g in 0..conv.groups() {
+                let dst = dst.add(g * conv.group_stride() + from * LANES);
+                core::slice::from_raw_parts_mut(dst, (to - from) * LANES).fill(zero);
+            }
+        };
+        let Some(row) = row else { return fill(0, conv.phases() * conv.pitch) };
+        for phase in 0..conv.phases() {
+            let first = phase * conv.pitch;
+            let inside = conv.inside(phase, width);
+            fill(first, first + inside.start);
+            fill(first + inside.end, first + conv.pitch);
+            if !inside.is_empty() {
+                let column = inside.start * conv.stride[1] + phase - conv.padding.left;
+                engine.convert(&Rows {
+                    src: row.src.add(column * LANES),
+                    pixels: inside.len(),
+                    dst: dst.add((first + inside.start) * LANES),
+                    ..row
+                });
+            }
+        }
+    }
+}

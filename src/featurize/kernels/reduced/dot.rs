@@ -1,0 +1,151 @@
+//! Register-blocked products of words, written once for every instruction that multiplies them.
+
+use super::super::simd::{LANES, Simd};
+use super::rows::Level;
+use core::array::from_fn;
+
+/// One output tile and where its operands are. Words are of 32 bits.
+pub(in super::super) struct Tile {
+    /// First pixel of the first group of activations, `[groups][pixels][16]`.
+    pub(in super::super) a: *const u32,
+    /// Full groups of 16 words.
+    pub(in super::super) groups: usize,
+    /// Words between groups.
+    pub(in super::super) group_stride: usize,
+    /// Offset of each tap from `a`, in words.
+    pub(in super::super) taps: *const u32,
+    /// How many taps.
+    pub(in super::super) tap_count: usize,
+    /// Steps in a last, partial group.
+    pub(in super::super) tail: usize,
+    /// Packed weights: `[groups][taps][steps][blocks · 16]`, then `[taps][tail][blocks · 16]`.
+    pub(in super::super) b: *const u32,
+    /// `[blocks · 16]`.
+    pub(in super::super) bias: *const f32,
+    /// What a channel's 8-bit weights are multiples of, `[blocks · 16]`; null in bfloat16.
+    pub(in super::super) scale: *const f32,
+    /// Sum of a channel's 8-bit weights, `[blocks · 16]`; null in bfloat16.
+    pub(in super::super) total: *const i32,
+    /// Of each pixel; `level_step` 0: of all.
+    pub(in super::super) levels: *const Level,
+    pub(in super::super) level_step: usize,
+    /// First pixel of the first output block.
+    pub(in super::super) c: *mut f32,
+    /// Floats between output blocks.
+    pub(in super::super) c_stride: usize,
+    /// Added before the bounds, laid out as `c`; null for none.
+    pub(in super::super) residual: *const f32,
+    /// Bounds of the activation function.
+    pub(in super::super) bounds: Option<[f32; 2]>,
+    pub(in super::super) pixels: usize,
+    pub(in super::super) blocks: usize,
+}
+
+/// An instruction that multiplies words and adds to sixteen sums.
+///
+/// # Safety
+/// As [`Simd`]: a value proves that the processor has the instruction.
+pub(in super::super) unsafe trait Dot: Copy {
+    /// The lanes results are finished on.
+    type S: Simd;
+    /// Sixteen sums.
+    type Sum: Copy;
+    /// Weights of a step for sixteen output channels.
+    type Weights: Copy;
+    /// Words of activations a step takes.
+    const WORDS: usize;
+
+    fn simd(self) -> Self::S;
+    fn zero(self) -> Self::Sum;
+    /// # Safety
+    /// `p` is valid for 16 words.
+    unsafe fn load(self, p: *const u32) -> Self::Weights;
+    /// # Safety
+    /// `a` is valid for [`WORDS`](Self::WORDS) words.
+    unsafe fn dot(self, a: *const u32, b: Self::Weights, sum: Self::Sum) -> Self::Sum;
+    /// The sums of output block `block` as values, bias added.
+    ///
+    /// # Safety
+    /// `t.bias`, and in integers `t.scale` and `t.total`, are valid for the block.
+    unsafe fn value(self, sum: Self::Sum, t: &Tile, level: Level, block: usize) -> <Self::S as Simd>::V;
+}
+
+/// `MR` pixels × `NB` output blocks.
+///
+/// # Safety
+/// Every pointer of `t` is valid for what its field says it holds, for `MR` pixels and `NB` blocks.
+#[inline(always)]
+pub(super) unsafe fn tile<D: Dot, const MR: usize, const NB: usize>(d: D, t: &Tile) {
+    // SAFETY: all reads and writes stay inside what the caller vouches for.
+    unsafe {
+        let taps = core::slice::from_raw_parts(t.taps, t.tap_count);
+        let mut sums = [[d.zero(); NB]; MR];
+        let (mut a, mut b) = (t.a, t.b);
+        for _ in 0..t.groups {
+            for &tap in taps {
+                let a = a.add(tap as usize);
+                for k in 0..LANES / D::WORDS {
+                    step::<D, MR, NB>(d, a.add(k * D::WORDS), b.add(k * NB * LANES), &mut sums);
+                }
+                b = b.add(LANES / D::WORDS * NB * LANES);
+            }
+            a = a.add(t.group_stride);
+        }
+        if t.tail > 0 {
+            for &tap in taps {
+                let a = a.add(tap as usize);
+                for k in 0..t.tail {
+                    step::<D, MR, NB>(d, a.add(k * D::WORDS), b, &mut sums);
+                    b = b.add(NB * LANES);
+                }
+            }
+        }
+        for j in 0..NB {
+            for (m, sums) in sums.iter().enumerate() {
+                finish(d, t, sums[j], m, j);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `a` is valid for a step's words of `MR` pixels, `b` for `NB` blocks.
+#[inline(always)]
+unsafe fn step<D: Dot, const MR: usize, const NB: usize>(
+    d: D,
+    a: *const u32,
+    b: *const u32,
+    sums: &mut [[D::Sum; NB]; MR],
+) {
+    // SAFETY: the caller's promise covers each access.
+    unsafe {
+        let b: [D::Weights; NB] = from_fn(|j| d.load(b.add(j * LANES)));
+        for (m, sums) in sums.iter_mut().enumerate() {
+            for j in 0..NB {
+                sums[j] = d.dot(a.add(m * LANES), b[j], sums[j]);
+            }
+        }
+    }
+}
+
+/// Sums to output: scale, bias, residual, bounds.
+///
+/// # Safety
+/// As [`tile`], for pixel `m` and block `j`.
+#[inline(always)]
+pub(super) unsafe fn finish<D: Dot>(d: D, t: &Tile, sum: D::Sum, m: usize, j: usize) {
+    let s = d.simd();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let level = if t.levels.is_null() { Level::NONE } else { *t.levels.add(m * t.level_step) };
+        let mut v = d.value(sum, t, level, j);
+        let at = j * t.c_stride + m * LANES;
+        if !t.residual.is_null() {
+            v = s.add(v, s.load(t.residual.add(at)));
+        }
+        if let Some([lo, hi]) = t.bounds {
+            v = s.min(hi, s.max(lo, v));
+        }
+        s.store(t.c.add(at), v);
+    }
+}

@@ -1,0 +1,208 @@
+//! x86's own products of words.
+
+use super::super::simd::{Avx2, Avx512, LANES};
+use super::dot::{Dot, Tile};
+use super::rows::Level;
+use core::arch::x86_64::*;
+
+/// AVX-512 BF16: two channels a word.
+#[derive(Clone, Copy)]
+pub(super) struct Bf16Dot(Avx512);
+
+/// AVX-512 VNNI: four channels of 8 bits a word.
+#[derive(Clone, Copy)]
+pub(super) struct Vnni(Avx512);
+
+/// AVX-512BW: two channels of 8 bits a word as `i16`.
+#[derive(Clone, Copy)]
+pub(super) struct Pairs512(Avx512);
+
+/// AVX2: two channels of 8 bits a word as `i16`. (The product of bytes saturates there.)
+#[derive(Clone, Copy)]
+pub(super) struct Pairs256(Avx2);
+
+impl Bf16Dot {
+    /// # Safety
+    /// The processor supports AVX-512F and AVX512_BF16.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Avx512::new() })
+    }
+}
+
+impl Vnni {
+    /// # Safety
+    /// The processor supports AVX-512F and AVX512_VNNI.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Avx512::new() })
+    }
+}
+
+impl Pairs512 {
+    /// # Safety
+    /// The processor supports AVX-512F and AVX-512BW.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Avx512::new() })
+    }
+}
+
+impl Pairs256 {
+    /// # Safety
+    /// The processor supports AVX2 and FMA.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Avx2::new() })
+    }
+}
+
+// SAFETY: constructing the type is unsafe and demands the instructions.
+unsafe impl Dot for Bf16Dot {
+    type S = Avx512;
+    type Sum = __m512;
+    type Weights = __m512i;
+    const WORDS: usize = 1;
+
+    #[inline(always)]
+    fn simd(self) -> Avx512 {
+        self.0
+    }
+    #[inline(always)]
+    fn zero(self) -> __m512 {
+        // SAFETY: a value of this type proves AVX-512F.
+        unsafe { _mm512_setzero_ps() }
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const u32) -> __m512i {
+        // SAFETY: the caller's pointer is valid for 16 words; the value proves AVX-512F.
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn dot(self, a: *const u32, b: __m512i, sum: __m512) -> __m512 {
+        // SAFETY: the caller's pointer is valid for a word; the value proves AVX512_BF16; all 512 bits
+        // are 32 halves either way.
+        unsafe {
+            let a: __m512bh = core::mem::transmute(_mm512_set1_epi32(a.cast::<i32>().read()));
+            _mm512_dpbf16_ps(sum, a, core::mem::transmute::<__m512i, __m512bh>(b))
+        }
+    }
+    #[inline(always)]
+    unsafe fn value(self, sum: __m512, t: &Tile, _: Level, block: usize) -> __m512 {
+        // SAFETY: the caller's promise; the value proves AVX-512F.
+        unsafe { _mm512_add_ps(sum, _mm512_loadu_ps(t.bias.add(block * LANES))) }
+    }
+}
+
+/// Sums of integers as values.
+///
+/// # Safety
+/// The processor supports AVX-512F; `t.bias`, `t.scale` and `t.total` are valid for the block.
+#[inline(always)]
+unsafe fn value512(sum: __m512i, t: &Tile, level: Level, block: usize) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let at = block * LANES;
+        let total = _mm512_loadu_si512(t.total.add(at).cast());
+        let shift = _mm512_mullo_epi32(_mm512_set1_epi32(level.zero), total);
+        let exact = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, shift));
+        let scale = _mm512_mul_ps(_mm512_set1_ps(level.scale), _mm512_loadu_ps(t.scale.add(at)));
+        _mm512_fmadd_ps(exact, scale, _mm512_loadu_ps(t.bias.add(at)))
+    }
+}
+
+macro_rules! integers512 {
+    ($type:ident, |$a:ident, $b:ident, $sum:ident| $dot:expr) => {
+        // SAFETY: constructing the type is unsafe and demands the instructions.
+        unsafe impl Dot for $type {
+            type S = Avx512;
+            type Sum = __m512i;
+            type Weights = __m512i;
+            const WORDS: usize = 1;
+
+            #[inline(always)]
+            fn simd(self) -> Avx512 {
+                self.0
+            }
+            #[inline(always)]
+            fn zero(self) -> __m512i {
+                // SAFETY: a value of this type proves AVX-512F.
+                unsafe { _mm512_setzero_si512() }
+            }
+            #[inline(always)]
+            unsafe fn load(self, p: *const u32) -> __m512i {
+                // SAFETY: the caller's pointer is valid for 16 words; the value proves AVX-512F.
+                unsafe { _mm512_loadu_si512(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn dot(self, a: *const u32, $b: __m512i, $sum: __m512i) -> __m512i {
+                // SAFETY: the caller's pointer is valid for a word; the value proves the instruction.
+                unsafe {
+                    let $a = _mm512_set1_epi32(a.cast::<i32>().read());
+                    $dot
+                }
+            }
+            #[inline(always)]
+            unsafe fn value(self, sum: __m512i, t: &Tile, level: Level, block: usize) -> __m512 {
+                // SAFETY: the caller's promise; the value proves AVX-512F.
+                unsafe { value512(sum, t, level, block) }
+            }
+        }
+    };
+}
+
+integers512!(Vnni, |a, b, sum| _mm512_dpbusd_epi32(sum, a, b));
+integers512!(Pairs512, |a, b, sum| _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)));
+
+// SAFETY: constructing the type is unsafe and demands the instructions.
+unsafe impl Dot for Pairs256 {
+    type S = Avx2;
+    type Sum = [__m256i; 2];
+    type Weights = [__m256i; 2];
+    const WORDS: usize = 1;
+
+    #[inline(always)]
+    fn simd(self) -> Avx2 {
+        self.0
+    }
+    #[inline(always)]
+    fn zero(self) -> Self::Sum {
+        // SAFETY: a value of this type proves AVX2.
+        [unsafe { _mm256_setzero_si256() }; 2]
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const u32) -> Self::Weights {
+        // SAFETY: the caller's pointer is valid for 16 words; the value proves AVX2.
+        unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(8).cast())] }
+    }
+    #[inline(always)]
+    unsafe fn dot(self, a: *const u32, b: Self::Weights, sum: Self::Sum) -> Self::Sum {
+        // SAFETY: the caller's pointer is valid for a word; the value proves AVX2.
+        unsafe {
+            let a = _mm256_set1_epi32(a.cast::<i32>().read());
+            [
+                _mm256_add_epi32(sum[0], _mm256_madd_epi16(a, b[0])),
+                _mm256_add_epi32(sum[1], _mm256_madd_epi16(a, b[1])),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn value(self, sum: Self::Sum, t: &Tile, level: Level, block: usize) -> [__m256; 2] {
+        let half = |i: usize| {
+            let at = block * LANES + 8 * i;
+            // SAFETY: the caller's promise; the value proves AVX2 and FMA.
+            unsafe {
+                let total = _mm256_loadu_si256(t.total.add(at).cast());
+                let shift = _mm256_mullo_epi32(_mm256_set1_epi32(level.zero), total);
+                let exact = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum[i], shift));
+                let scale = _mm256_mul_ps(_mm256_set1_ps(level.scale), _mm256_loadu_ps(t.scale.add(at)));
+                _mm256_fmadd_ps(exact, scale, _mm256_loadu_ps(t.bias.add(at)))
+            }
+        };
+        [half(0), half(1)]
+    }
+}
