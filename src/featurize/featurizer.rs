@@ -211,6 +211,12 @@ impl Featurizer for NetworkFeaturizer {
             }
         }
     }
+
+    fn release(&self) {
+        if let Executor::Plan(shared) = &self.executor {
+            shared.release();
+        }
+    }
 }
 
 impl NetworkFeaturizer {

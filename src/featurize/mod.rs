@@ -35,6 +35,10 @@ pub trait Featurizer {
     /// # Errors
     /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the batch's shape is another.
     fn featurize(&self, batch: Tensor<4>) -> Result<Tensor<2>>;
+
+    /// Gives back memory that is kept for the next call, which may then take longer. A run calls it when
+    /// the last picture has gone through. Does nothing unless implemented.
+    fn release(&self) {}
 }
 
 macro_rules! forward {
@@ -48,6 +52,9 @@ macro_rules! forward {
             }
             fn featurize(&self, batch: Tensor<4>) -> Result<Tensor<2>> {
                 (**self).featurize(batch)
+            }
+            fn release(&self) {
+                (**self).release();
             }
         }
     )*};

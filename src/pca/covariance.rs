@@ -7,12 +7,10 @@ use super::{
     low_rank,
     projection::Parts,
 };
-use crate::{
-    Error, ErrorKind, Result, Stage,
-    scale::StandardScaler,
-    state::{Reader, Writer},
-};
+use crate::{Error, ErrorKind, Result, Stage, scale::StandardScaler};
 use alloc::{format, vec::Vec};
+
+mod state;
 
 const MAGIC: &[u8; 8] = b"fruitCOV";
 const VERSION: u64 = 1;
@@ -257,27 +255,17 @@ impl IncrementalPca for CovariancePca {
 
     fn merge(&mut self, other: &Self) -> Result<()> {
         let d = self.columns();
-        if other.columns() != d {
-            let m = format!(
-                "moments of {d} and {} columns don't merge; both must come from one network",
-                other.columns()
-            );
-            return Err(Error::new(ErrorKind::Mismatch, Stage::Pca, m));
-        }
+        self.same_columns(other.columns())?;
         if other.count > 0 {
             self.allocate()?;
-            let (a, b) = (self.count as f64, other.count as f64);
-            let weight = b / (a + b);
-            let shift: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(o, m)| o - m).collect();
+            let (shift, by) = self.shift(other);
             let columns = self.moment.chunks_exact_mut(d).zip(other.moment.chunks_exact(d));
-            for (j, ((ours, theirs), by)) in columns.zip(&shift).enumerate() {
-                let by = by * a * weight;
+            for (j, ((ours, theirs), by)) in columns.zip(&by).enumerate() {
                 for ((c, o), s) in ours.iter_mut().zip(theirs).zip(&shift).skip(j) {
                     *c += o + s * by;
                 }
             }
-            self.mean.iter_mut().zip(&shift).for_each(|(m, s)| *m += s * weight);
-            self.count = self.count.saturating_add(other.count);
+            self.take(&shift, other.count);
         }
         if other.pending.is_empty() { Ok(()) } else { self.push(Rows::new(&other.pending, d)?) }
     }
@@ -291,70 +279,11 @@ impl IncrementalPca for CovariancePca {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let d = self.columns();
-        let triangle = if self.moment.is_empty() { 0 } else { d * (d + 1) / 2 };
-        let pending = &self.pending;
-        let mut writer = Writer::new(MAGIC, VERSION, 4 + d + triangle + pending.len() / 2);
-        writer.u64(d as u64);
-        writer.u64(self.count);
-        writer.f64s(&self.mean);
-        // Rows that wait are written as they are, so that a state read back continues bit for bit.
-        writer.u64((pending.len() / d) as u64);
-        for pair in pending.chunks(2) {
-            let word = |i: usize| u64::from(pair.get(i).map_or(0, |x: &f32| x.to_bits()));
-            writer.u64(word(0) | word(1) << 32);
-        }
-        if self.count > 0 {
-            let columns = self.moment.chunks_exact(d).enumerate();
-            columns.for_each(|(j, column)| writer.f64s(column.get(j..).unwrap_or_default()));
-        }
-        writer.finish()
+        self.write()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::open(bytes, MAGIC, VERSION, Stage::Pca, "covariance state")?;
-        let d = reader.len()?;
-        let count = reader.u64()?;
-        let mean = reader.f64s(d)?;
-        if d == 0 || (count == 0 && mean.iter().any(|m| *m != 0.0)) {
-            return Err(reader.corrupt("it has no columns, or moments but no rows"));
-        }
-        let rows = reader.u64()?;
-        if rows >= BLOCK as u64 {
-            return Err(reader.corrupt("too many rows wait in it"));
-        }
-        let waiting = rows as usize * d;
-        if waiting.div_ceil(2) > reader.left() {
-            return Err(reader.corrupt("it ends early"));
-        }
-        let mut state = Self { count, mean, moment: Vec::new(), pending: Vec::with_capacity(waiting) };
-        while state.pending.len() < waiting {
-            let word = reader.u64()?;
-            state.pending.push(f32::from_bits(word as u32));
-            if state.pending.len() < waiting {
-                state.pending.push(f32::from_bits((word >> 32) as u32));
-            }
-        }
-        if state.pending.iter().any(|x| !x.is_finite()) {
-            return Err(reader.corrupt("it holds NaN or infinity"));
-        }
-        let triangle = if count == 0 { 0 } else { d.saturating_mul(d + 1) / 2 };
-        if triangle != reader.left() {
-            return Err(reader.corrupt("its length does not fit its columns"));
-        }
-        if count > 0 {
-            state.allocate()?;
-            for (j, column) in state.moment.chunks_exact_mut(d).enumerate() {
-                for c in column.iter_mut().skip(j) {
-                    *c = reader.f64()?;
-                }
-                if column.get(j).is_some_and(|c| *c < 0.0) {
-                    return Err(reader.corrupt("its variances are negative"));
-                }
-            }
-        }
-        reader.end()?;
-        Ok(state)
+        Self::read(bytes)
     }
 }
 

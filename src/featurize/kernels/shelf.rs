@@ -35,6 +35,11 @@ impl Shared {
         result
     }
 
+    /// Frees the workspaces that nobody runs with.
+    pub(in super::super) fn release(&self) {
+        while self.take().is_some() {}
+    }
+
     fn take(&self) -> Option<Box<Workspace>> {
         self.slots.iter().find_map(|slot| {
             if slot.load(Ordering::Relaxed).is_null() {
@@ -61,6 +66,28 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        while self.take().is_some() {}
+        self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{PlanOptions, tests::Seeded};
+    use super::*;
+    use crate::featurize::network::{NetworkKind, NetworkSpec};
+    use alloc::vec;
+
+    #[test]
+    fn what_was_released_is_made_again() {
+        let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(32, 32).graph().unwrap();
+        let shared = Shared::new(Plan::new(&graph, &Seeded(1), &PlanOptions::default()).unwrap());
+        let kept = || shared.slots.iter().filter(|slot| !slot.load(Ordering::Relaxed).is_null()).count();
+        let (input, mut first, mut second) = (vec![0.5; 3 * 32 * 32], vec![0.0; 1280], vec![0.0; 1280]);
+        shared.run(&input, &mut first).unwrap();
+        assert_eq!(kept(), 1);
+        shared.release();
+        assert_eq!(kept(), 0);
+        shared.run(&input, &mut second).unwrap();
+        assert_eq!((kept(), first), (1, second));
     }
 }

@@ -170,7 +170,7 @@ pub struct Driver {
 
 impl Driver {
     /// Runs to the end of the listing. `wanted` says for each part what to do; `commit` receives
-    /// the computed and the checked parts, in order, on a thread of its own.
+    /// the computed and the checked parts, in order, on the calling thread.
     ///
     /// # Errors
     /// The first error of `commit`, of the listing, of the network, or (strict) of a picture, after
@@ -216,21 +216,19 @@ impl Driver {
                 runtime.shutdown_background();
                 listing
             });
-            scope.spawn(move || {
-                for ready in finished {
-                    if shared.failed() && ready.after_failure {
+            scope.spawn(move || collect::Collector::new(self, shared, parts).run(&inbox));
+            for ready in finished {
+                if shared.failed() && ready.after_failure {
+                    break;
+                }
+                match commit(ready.part) {
+                    Ok(()) => control.part_done(),
+                    Err(e) => {
+                        shared.fail(e);
                         break;
                     }
-                    match commit(ready.part) {
-                        Ok(()) => control.part_done(),
-                        Err(e) => {
-                            shared.fail(e);
-                            break;
-                        }
-                    }
                 }
-            });
-            collect::Collector::new(self, shared, parts).run(&inbox);
+            }
             feeder.join().unwrap_or_else(|_| Err(internal("the feeder thread panicked")))
         });
         if let Some(error) = shared.take() {

@@ -114,15 +114,11 @@ impl Finish<'_> {
         for part in &manifest.parts {
             let store = (self.store_of)(part)?;
             let bytes = part.moments.get(&*store)?;
-            let state = CovariancePca::from_bytes(&bytes).map_err(|e| e.at(part.moments.name.clone()))?;
-            drop(bytes);
-            merged = Some(match merged {
-                Some(mut merged) => {
-                    merged.merge(&state)?;
-                    merged
-                }
-                None => state,
-            });
+            let place = |e: Error| e.at(part.moments.name.clone());
+            match &mut merged {
+                Some(merged) => merged.merge_bytes(&bytes).map_err(place)?,
+                none => *none = Some(CovariancePca::from_bytes(&bytes).map_err(place)?),
+            }
             self.control.part_done();
         }
         let scaling = if self.options.scale { Scaling::Standard } else { Scaling::None };
@@ -160,24 +156,28 @@ impl Finish<'_> {
         // Each thread holds one part: a few threads keep the disk busy and the memory small. A part takes
         // some hundredths of a second, which few parts don't repay.
         let threads = self.options.limits.workers.clamp(1, 4).min(missing.len().div_ceil(8).max(1));
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|e| Error::new(ErrorKind::Io, Stage::Run, format!("no thread: {e}")).because(e))?;
-        pool.install(|| {
-            missing.par_iter().try_for_each(|part| {
-                if self.control.is_cancelled() {
-                    let m = "stopped as asked; start the same command again to go on";
-                    return Err(Error::new(ErrorKind::Interrupted, Stage::Run, m).at(self.store.describe()));
-                }
-                let entry = self.project(part, projection, digest)?;
-                let mut manifest = lock(&manifest);
-                manifest.insert_components(entry);
-                manifest.write(self.store)?;
-                self.control.part_done();
-                Ok(())
-            })
-        })?;
+        let project = |part: &PartEntry| {
+            if self.control.is_cancelled() {
+                let m = "stopped as asked; start the same command again to go on";
+                return Err(Error::new(ErrorKind::Interrupted, Stage::Run, m).at(self.store.describe()));
+            }
+            let entry = self.project(part, projection, digest)?;
+            let mut manifest = lock(&manifest);
+            manifest.insert_components(entry);
+            manifest.write(self.store)?;
+            self.control.part_done();
+            Ok(())
+        };
+        if threads == 1 {
+            // On this thread, in the memory that the fit has left.
+            missing.iter().try_for_each(project)?;
+        } else {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .map_err(|e| Error::new(ErrorKind::Io, Stage::Run, format!("no thread: {e}")).because(e))?;
+            pool.install(|| missing.par_iter().try_for_each(project))?;
+        }
         Ok(manifest.into_inner().unwrap_or_else(|e| e.into_inner()))
     }
 

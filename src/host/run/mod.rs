@@ -171,6 +171,7 @@ impl Run {
         };
         let commit = Commit { store, columns, format: &options.format, manifest: &manifest };
         let listing = driver.run(Arc::clone(&self.source), control, &wanted, &mut |part| commit.part(part));
+        self.stages.featurizer.release();
         let mut manifest = manifest.into_inner().unwrap_or_else(|e| e.into_inner());
         let listing =
             listing.map_err(|e| if e.stage() == Stage::Run { e.at(store.describe()) } else { e })?;
@@ -241,14 +242,14 @@ impl Commit<'_> {
         let Part { input, output } = part;
         let Some(output) = output else { return self.check(&input) };
         let begun = Instant::now();
-        // Encoding and statistics share nothing but the rows.
-        let ((file, encoding), (moments, statistics)) = rayon::join(
-            || timed(|| self.format.encode(&output.table)),
-            || timed(|| moments(self.columns, output.table.values())),
-        );
         let n = format!("part-{:05}", input.index);
         let name = |folder: &str, extension: &str| format!("{folder}/{n}.{extension}");
-        let features = FileEntry::put(self.store, name("features", self.format.extension()), &file?)?;
+        // One after the other, while the workers are busy with the next part: then the second takes the
+        // first one's memory.
+        let file = self.format.encode(&output.table)?;
+        let features = FileEntry::put(self.store, name("features", self.format.extension()), &file)?;
+        drop(file);
+        let (moments, statistics) = timed(|| moments(self.columns, output.table.values()));
         let moments = FileEntry::put(self.store, name("moments", "bin"), &moments?)?;
         let rejected = match output.rejects.as_slice() {
             [] => None,
@@ -259,7 +260,7 @@ impl Commit<'_> {
         };
         let mut seconds: BTreeMap<_, _> =
             output.seconds.iter().map(|(name, s)| (name.to_string(), *s)).collect();
-        let write = (begun.elapsed().as_secs_f64() - encoding.max(statistics)).max(0.0) + encoding;
+        let write = (begun.elapsed().as_secs_f64() - statistics).max(0.0);
         seconds.insert(String::from("moments"), statistics);
         seconds.insert(String::from("write"), write);
         let entry = PartEntry {

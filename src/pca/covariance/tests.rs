@@ -93,9 +93,12 @@ mod properties {
                 }
             }
             let mut left = CovariancePca::new(d).unwrap();
+            let mut from_bytes = left.clone();
             for i in order {
                 left.merge(&parts[i]).unwrap();
+                from_bytes.merge_bytes(&parts[i].to_bytes()).unwrap();
             }
+            prop_assert_eq!(left.to_bytes(), from_bytes.to_bytes());
             // As a tree, through bytes.
             let mut tree = parts[order[4]].clone();
             let mut pair = CovariancePca::from_bytes(&parts[order[0]].to_bytes()).unwrap();
@@ -213,7 +216,10 @@ fn bytes_round_trip_and_damage_is_noticed() {
         let mut bad = bytes.clone();
         bad[i] ^= 4;
         assert!(CovariancePca::from_bytes(&bad).is_err(), "byte {i}");
+        assert!(pca.clone().merge_bytes(&bad).is_err(), "byte {i}");
     }
+    let narrow = CovariancePca::new(2).unwrap();
+    assert_eq!(narrow.clone().merge_bytes(&bytes).unwrap_err().kind(), ErrorKind::Mismatch);
     let empty = CovariancePca::new(2).unwrap();
     assert_eq!(CovariancePca::from_bytes(&empty.to_bytes()).unwrap().count(), 0);
     let scaler = StandardScaler::new(2).unwrap().to_bytes();

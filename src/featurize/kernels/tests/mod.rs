@@ -15,7 +15,7 @@ use crate::Result;
 use alloc::{borrow::Cow, string::String, vec, vec::Vec};
 
 /// Seeded weights for any name and shape, scaled so that activations neither vanish nor grow.
-struct Seeded(u64);
+pub(super) struct Seeded(pub(super) u64);
 
 impl WeightSource for Seeded {
     fn names(&self) -> Vec<String> {

@@ -1,0 +1,139 @@
+//! The state as bytes, and merging it from there.
+
+use super::{BLOCK, CovariancePca, MAGIC, VERSION};
+use crate::{
+    Error, ErrorKind, Result, Stage,
+    pca::Rows,
+    state::{Reader, Writer},
+};
+use alloc::{format, vec::Vec};
+
+const NEGATIVE: &str = "its variances are negative";
+
+impl CovariancePca {
+    /// Merges a state as [`to_bytes`](crate::IncrementalPca::to_bytes) wrote it: the same as reading and merging
+    /// it, without its matrix in memory a second time. After an error this state is as good as lost.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](crate::IncrementalPca::from_bytes) and [`merge`](crate::IncrementalPca::merge).
+    pub fn merge_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let (other, mut reader) = Self::open(bytes)?;
+        let d = self.columns();
+        self.same_columns(other.columns())?;
+        if other.count > 0 {
+            self.allocate()?;
+            let (shift, by) = self.shift(&other);
+            for (j, (ours, by)) in self.moment.chunks_exact_mut(d).zip(&by).enumerate() {
+                for (i, (c, s)) in ours.iter_mut().zip(&shift).enumerate().skip(j) {
+                    let o = reader.f64()?;
+                    if i == j && o < 0.0 {
+                        return Err(reader.corrupt(NEGATIVE));
+                    }
+                    *c += o + s * by;
+                }
+            }
+            self.take(&shift, other.count);
+        }
+        reader.end()?;
+        if other.pending.is_empty() { Ok(()) } else { self.push(Rows::new(&other.pending, d)?) }
+    }
+
+    pub(super) fn same_columns(&self, other: usize) -> Result<()> {
+        if other == self.columns() {
+            return Ok(());
+        }
+        let d = self.columns();
+        let m = format!("moments of {d} and {other} columns don't merge; both must come from one network");
+        Err(Error::new(ErrorKind::Mismatch, Stage::Pca, m))
+    }
+
+    /// How far the other's mean is from ours, and what each column's moments grow by with it.
+    pub(super) fn shift(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
+        let (a, b) = (self.count as f64, other.count as f64);
+        let weight = b / (a + b);
+        let shift: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(o, m)| o - m).collect();
+        let by = shift.iter().map(|by| by * a * weight).collect();
+        (shift, by)
+    }
+
+    /// Mean and count after a merge.
+    pub(super) fn take(&mut self, shift: &[f64], count: u64) {
+        let weight = count as f64 / (self.count as f64 + count as f64);
+        self.mean.iter_mut().zip(shift).for_each(|(m, s)| *m += s * weight);
+        self.count = self.count.saturating_add(count);
+    }
+
+    /// A state without its matrix, which is left to read.
+    fn open(bytes: &[u8]) -> Result<(Self, Reader<'_>)> {
+        let mut reader = Reader::open(bytes, MAGIC, VERSION, Stage::Pca, "covariance state")?;
+        let d = reader.len()?;
+        let count = reader.u64()?;
+        let mean = reader.f64s(d)?;
+        if d == 0 || (count == 0 && mean.iter().any(|m| *m != 0.0)) {
+            return Err(reader.corrupt("it has no columns, or moments but no rows"));
+        }
+        let rows = reader.u64()?;
+        if rows >= BLOCK as u64 {
+            return Err(reader.corrupt("too many rows wait in it"));
+        }
+        let waiting = rows as usize * d;
+        if waiting.div_ceil(2) > reader.left() {
+            return Err(reader.corrupt("it ends early"));
+        }
+        let mut state = Self { count, mean, moment: Vec::new(), pending: Vec::with_capacity(waiting) };
+        while state.pending.len() < waiting {
+            let word = reader.u64()?;
+            state.pending.push(f32::from_bits(word as u32));
+            if state.pending.len() < waiting {
+                state.pending.push(f32::from_bits((word >> 32) as u32));
+            }
+        }
+        if state.pending.iter().any(|x| !x.is_finite()) {
+            return Err(reader.corrupt("it holds NaN or infinity"));
+        }
+        let triangle = if count == 0 { 0 } else { d.saturating_mul(d + 1) / 2 };
+        if triangle != reader.left() {
+            return Err(reader.corrupt("its length does not fit its columns"));
+        }
+        Ok((state, reader))
+    }
+
+    pub(super) fn write(&self) -> Vec<u8> {
+        let d = self.columns();
+        let triangle = if self.moment.is_empty() { 0 } else { d * (d + 1) / 2 };
+        let pending = &self.pending;
+        let mut writer = Writer::new(MAGIC, VERSION, 4 + d + triangle + pending.len() / 2);
+        writer.u64(d as u64);
+        writer.u64(self.count);
+        writer.f64s(&self.mean);
+        // Rows that wait are written as they are, so that a state read back continues bit for bit.
+        writer.u64((pending.len() / d) as u64);
+        for pair in pending.chunks(2) {
+            let word = |i: usize| u64::from(pair.get(i).map_or(0, |x: &f32| x.to_bits()));
+            writer.u64(word(0) | word(1) << 32);
+        }
+        if self.count > 0 {
+            let columns = self.moment.chunks_exact(d).enumerate();
+            columns.for_each(|(j, column)| writer.f64s(column.get(j..).unwrap_or_default()));
+        }
+        writer.finish()
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self> {
+        let (mut state, mut reader) = Self::open(bytes)?;
+        let d = state.columns();
+        if state.count > 0 {
+            state.allocate()?;
+            for (j, column) in state.moment.chunks_exact_mut(d).enumerate() {
+                for c in column.iter_mut().skip(j) {
+                    *c = reader.f64()?;
+                }
+                if column.get(j).is_some_and(|c| *c < 0.0) {
+                    return Err(reader.corrupt(NEGATIVE));
+                }
+            }
+        }
+        reader.end()?;
+        Ok(state)
+    }
+}
