@@ -11,11 +11,24 @@ use alloc::{format, vec::Vec};
 const NEGATIVE: &str = "its variances are negative";
 
 impl CovariancePca {
-    /// Merges a state as [`to_bytes`](crate::IncrementalPca::to_bytes) wrote it: the same as reading and merging
-    /// it, without its matrix in memory a second time. After an error this state is as good as lost.
+    /// Merges a state as [`to_bytes`](crate::pca::IncrementalPca::to_bytes) wrote it: the same as reading and merging it,
+    /// without its matrix in memory a second time. After an error this state may be half merged: drop it.
+    ///
+    /// ```
+    /// use fruitcore::pca::{CovariancePca, IncrementalPca, Rows};
+    /// let state = |rows: &[f32]| {
+    ///     let mut pca = CovariancePca::new(2)?;
+    ///     pca.partial_fit(Rows::new(rows, 2)?)?;
+    ///     Ok::<_, fruitcore::Error>(pca)
+    /// };
+    /// let mut first = state(&[1.0, 2.0, 3.0, 5.0])?;
+    /// first.merge_bytes(&state(&[0.0, 1.0])?.to_bytes())?;
+    /// assert_eq!(first.count(), 3);
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`from_bytes`](crate::IncrementalPca::from_bytes) and [`merge`](crate::IncrementalPca::merge).
+    /// As [`from_bytes`](crate::pca::IncrementalPca::from_bytes) and [`merge`](crate::pca::IncrementalPca::merge).
     pub fn merge_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let (other, mut reader) = Self::open(bytes)?;
         let d = self.columns();
