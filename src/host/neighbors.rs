@@ -1,7 +1,10 @@
-//! Nearest neighbours of rows: exact as blocked matrix products, or by lists for very many queries.
+//! Nearest neighbours of rows: exact as blocked matrix products, by a graph for many queries among many
+//! points, by lists for very many among fewer.
 
+mod graph;
 mod inverted;
 
+pub use graph::Graph;
 pub use inverted::InvertedFile;
 
 use crate::{

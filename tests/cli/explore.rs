@@ -157,6 +157,13 @@ fn a_picture_s_neighbours_and_their_file() {
     // More than there are: all of them.
     let all = fruitcore(&["neighbors", &picture, "--in", &out, "-n", "500", "--json"]).code(0).json();
     assert_eq!(all["neighbors"].as_array().unwrap().len(), 12);
+    let graph = ["neighbors", &picture, "--in", &out, "-n", "5", "--json", "--search", "graph"];
+    let by_graph = fruitcore(&graph).code(0).says(&["by a graph over 12 rows", "100.0 %"]).json();
+    let paths = |found: &serde_json::Value| {
+        let list = found["neighbors"].as_array().unwrap().iter();
+        list.map(|n| n["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(&by_graph), paths(&found));
     fruitcore(&["neighbors", "nowhere.jpg", "--in", &out]).code(1).says(&["nowhere.jpg"]);
     fruitcore(&["neighbors", &picture, "--in", "nowhere"]).code(1).says(&["nowhere"]);
 }

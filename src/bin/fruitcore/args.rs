@@ -10,7 +10,7 @@ mod source;
 mod train;
 
 pub(crate) use classify::{ClassifyArgs, EvaluateArgs, FitArgs, ModelArgs, PredictArgs};
-pub(crate) use explore::{ClusterArgs, Clusters, MapArgs, MethodName, NeighborsArgs, PageArgs};
+pub(crate) use explore::{ClusterArgs, Clusters, MapArgs, MethodName, NeighborsArgs, PageArgs, SearchName};
 pub(crate) use network::{DeviceArg, InputSize, NetworkArgs, PlaceArgs, ShapeArgs, WeightsArg};
 pub(crate) use output::{FormatArgs, ReportArgs};
 pub(crate) use precision::PrecisionArgs;

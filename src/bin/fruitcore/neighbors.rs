@@ -1,11 +1,16 @@
 //! `fruitcore neighbors`: what looks most like a picture, or like each of several.
 
-use crate::{args::NeighborsArgs, failure::Failure, network, text};
+use crate::{
+    args::{NeighborsArgs, SearchName},
+    failure::Failure,
+    network,
+    text::{self, counted},
+};
 use fruitcore::{
     Error, ErrorKind, Stage,
     host::{
         driver::{Control, Driver, Limits, Wanted},
-        neighbors::{Neighbors, nearest},
+        neighbors::{Graph, Neighbors, nearest},
         rows::{Column, RowFiles, encode_columns},
         setup::Fitted,
         sink::{Content, Format, Table},
@@ -44,7 +49,8 @@ pub(crate) fn neighbors(args: &NeighborsArgs) -> Result<(), Failure> {
     let table = files.table()?;
     let k = (args.top as usize).min(table.len());
     let rows = Rows::new(table.values(), table.columns())?;
-    let found = nearest(rows, Rows::new(&queries, fitted.projection()?.kept())?, k)?;
+    let queries = Rows::new(&queries, fitted.projection()?.kept())?;
+    let found = look(rows, queries, k, args.search)?;
     let list = List::new(&pictures, &table, &found);
     let format = args.format.format();
     list.write(&files, &format)?;
@@ -54,6 +60,36 @@ pub(crate) fn neighbors(args: &NeighborsArgs) -> Result<(), Failure> {
     text::print(&text::table(&list.shown(pictures.len() > 1)))?;
     eprintln!("written: {}/neighbors.{}", files.store().describe(), format.extension());
     Ok(())
+}
+
+/// From so many rows and pictures on a graph is built sooner than every pair is looked at.
+const ROWS: usize = 1_000_000;
+const PICTURES: usize = 100_000;
+/// Pictures that are looked for exactly as well, to tell what the graph misses.
+const SAMPLE: usize = 200;
+
+fn look(rows: Rows<'_>, queries: Rows<'_>, k: usize, how: SearchName) -> fruitcore::Result<Neighbors> {
+    let large = rows.len() >= ROWS && queries.len() >= PICTURES;
+    if how == SearchName::Exact || how == SearchName::Auto && !large {
+        return nearest(rows, queries, k);
+    }
+    let found = Graph::new(rows)?.nearest(queries, k)?;
+    let (step, d) = (queries.len().div_ceil(SAMPLE).max(1), queries.columns());
+    let sample: Vec<usize> = (0..queries.len()).step_by(step).collect();
+    let values: Vec<f32> = sample.iter().flat_map(|i| &queries.data()[i * d..][..d]).copied().collect();
+    let exact = nearest(rows, Rows::new(&values, d)?, k)?;
+    let hits: usize = sample
+        .iter()
+        .zip(exact.indices().chunks(k))
+        .map(|(i, exact)| found.indices()[i * k..][..k].iter().filter(|found| exact.contains(found)).count())
+        .sum();
+    eprintln!(
+        "looked for by a graph over {}: {:.1} % of the nearest were found, on {}",
+        counted(rows.len() as u64, "row", "rows"),
+        100.0 * hits as f64 / (k * sample.len()).max(1) as f64,
+        counted(sample.len() as u64, "picture", "pictures"),
+    );
+    Ok(found)
 }
 
 /// One row for each neighbour of each picture, as columns.

@@ -74,6 +74,18 @@ pub(crate) struct MapArgs {
     pub(crate) report: ReportArgs,
 }
 
+/// How neighbours are looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SearchName {
+    /// By a graph from a million rows and a hundred thousand pictures on, else exactly
+    #[default]
+    Auto,
+    /// Every picture beside every row
+    Exact,
+    /// By a graph over the rows, which misses few
+    Graph,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NeighborsArgs {
     /// A picture, or a folder, list or archive of pictures
@@ -85,6 +97,9 @@ pub(crate) struct NeighborsArgs {
     /// How many of each
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) top: u32,
+    /// How they are looked for
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) search: SearchName,
     /// The checkpoint the artifact was fitted with, if the artifact says to pass it
     #[arg(long, value_name = "WEIGHTS")]
     pub(crate) weights: Option<WeightsArg>,
