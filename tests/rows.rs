@@ -88,11 +88,20 @@ fn csv_dialects() {
     let table = read("photo,sorte,x1,x2\n\"a,\nb.jpg\",\"Gala; red\",1,2\n").unwrap();
     assert_eq!((table.paths()[0].as_str(), table.labels()[0].as_deref()), ("a,\nb.jpg", Some("Gala; red")));
     assert_eq!(read("x0\tx1\n1\t2\n").unwrap().values(), [1.0, 2.0]);
+    // As pandas writes arrays: NumPy's print, over several lines; long ones with the middle left out.
+    let printed = "path,label,features,reduced_features\n\
+                   s3a://b/data/Kiwi/1_100.jpg,Kiwi,[0.2 0.  ... 0.4],\"[ -2.08   5.8e+00\n   0.2 ]\"\n\
+                   s3a://b/data/Lime/7_100.jpg,Lime,[0.1 0.  ... 0. ],\"[1. 2.\n 3.]\"\n";
+    let table = read(printed).unwrap();
+    assert_eq!(table.values(), [-2.08, 5.8, 0.2, 1.0, 2.0, 3.0]);
+    assert_eq!(table.paths()[1], "s3a://b/data/Lime/7_100.jpg");
+    assert_eq!(table.labels()[1].as_deref(), Some("Lime"));
     for (text, kind, says) in [
         ("a,pc_0,pc_1\nx.jpg,1,two\n", ErrorKind::Corrupt, "line 2"),
         ("path,pc_0,pc_1\nx.jpg,1,NaN\n", ErrorKind::NonFinite, "x.jpg"),
         ("path,pc_0,pc_1\nx.jpg,1\n", ErrorKind::Corrupt, "CSV"),
         ("path,label\nx.jpg,apple\n", ErrorKind::Corrupt, "no column of numbers"),
+        ("path,features\nx.jpg,[0.1 ... 0.2]\n", ErrorKind::Corrupt, "printed with \"...\""),
         ("path,pc_0,pc_1\n", ErrorKind::Insufficient, "no rows"),
         ("", ErrorKind::Insufficient, "no rows"),
     ] {

@@ -88,8 +88,18 @@ pub(super) fn choose(columns: &[(String, Kind)], wanted: &str) -> Result<Layout>
     let vectors: Vec<usize> =
         (0..columns.len()).filter(|&i| columns.get(i).is_some_and(|c| c.1 == Kind::Vector)).collect();
     let named = |name: &&str| vectors.iter().copied().find(|&i| lower.get(i).is_some_and(|n| n == name));
-    let usual =
-        [wanted, "pca_features", "pcafeatures", "features_pca", "pca", "components", "features", "vector"];
+    let usual = [
+        wanted,
+        "pca_features",
+        "pcafeatures",
+        "features_pca",
+        "reduced_features",
+        "features_reduced",
+        "pca",
+        "components",
+        "features",
+        "vector",
+    ];
     let values = match (usual.iter().find_map(named), vectors.as_slice()) {
         (Some(i), _) => Values::Vector(i),
         (None, [i]) => Values::Vector(*i),

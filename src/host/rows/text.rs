@@ -65,7 +65,14 @@ fn dialect(first: &str, head: &str, content: Content) -> Result<Option<Dialect>>
             (String::from(name), kind(field, comma))
         })
         .collect();
-    let mut layout = choose(&columns, content.name())?;
+    let abridged = sample.iter().zip(&columns).find(|(field, _)| is_abridged(field));
+    let mut layout = choose(&columns, content.name()).map_err(|e| match abridged {
+        Some((_, (name, _))) => corrupt(format!(
+            "column {name:?} was printed with \"...\" in place of most numbers, as NumPy does; save all of them, \
+             best a column each"
+        )),
+        None => e,
+    })?;
     // Text under an unusual name is the path if it looks like one, else the label.
     for (i, (_, kind)) in columns.iter().enumerate() {
         if *kind != Kind::Text {
@@ -112,6 +119,8 @@ fn is_header(top: &StringRecord, comma: bool) -> bool {
 fn kind(field: &str, comma: bool) -> Kind {
     if number(field, comma).is_some() {
         Kind::Number
+    } else if is_abridged(field) {
+        Kind::Other
     } else if inner(field).is_some_and(|v| items(v).next().is_some_and(|f| number(f, false).is_some())) {
         Kind::Vector
     } else {
@@ -131,6 +140,11 @@ fn inner(field: &str) -> Option<&str> {
     let from = field.find('[')?;
     let to = field.rfind(']')?;
     (from == 0 || field.starts_with("DenseVector")).then(|| field.get(from + 1..to)).flatten()
+}
+
+/// Whether numbers are missing, as in `[0.1 0.2 ... 0.9]`.
+fn is_abridged(field: &str) -> bool {
+    inner(field).is_some_and(|v| items(v).any(|item| item == "..."))
 }
 
 fn items(vector: &str) -> impl Iterator<Item = &str> {
