@@ -1,12 +1,13 @@
 //! From options to the library's setup: a network with its weights, its preprocessing and its device.
 
 use crate::{
-    args::{DeviceArg, InputSize, NetworkArgs, PlaceArgs, ShapeArgs},
+    args::{DeviceArg, InputSize, NetworkArgs, PlaceArgs, ShapeArgs, WeightsArg},
     failure::Failure,
     weights,
 };
 use burn::tensor::Device;
 use core::ops::ControlFlow;
+use fruitcore::featurize::network::Tap;
 use fruitcore::host::{
     setup::{RecipeFrom, Setup, SetupBuilder},
     weights::{Entry, Progress},
@@ -15,14 +16,23 @@ use indicatif::ProgressBar;
 
 /// What `run` is asked for.
 pub(crate) fn setup(args: &NetworkArgs, quiet: bool) -> Result<Setup, Failure> {
-    let mut builder = place(shape(begin(quiet), &args.shape), &args.place)?.precision(args.precision);
-    if let Some(weights) = &args.weights {
+    let builder = place(shape(begin(quiet), &args.shape), &args.place)?.precision(args.precision);
+    Ok(weighted(builder, args.weights.as_ref(), args.tap).build()?)
+}
+
+/// A builder with the weights and the tap that were asked for.
+pub(crate) fn weighted<'a>(
+    mut builder: SetupBuilder<'a>,
+    weights: Option<&WeightsArg>,
+    tap: Option<Tap>,
+) -> SetupBuilder<'a> {
+    if let Some(weights) = weights {
         builder = builder.weights(weights.clone());
     }
-    if let Some(tap) = args.tap {
-        builder = builder.tap(tap);
+    match tap {
+        Some(tap) => builder.tap(tap),
+        None => builder,
     }
-    Ok(builder.build()?)
 }
 
 /// A builder with the network that was asked for.

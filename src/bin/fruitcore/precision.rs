@@ -30,14 +30,8 @@ pub(crate) fn precision(args: &PrecisionArgs) -> Result<(), Failure> {
     let found = progress::watch(&control, true, || {
         if given {
             let setup = |precision| {
-                let mut builder = network::shape(network::begin(args.json), shape).precision(precision);
-                if let Some(weights) = &args.weights {
-                    builder = builder.weights(weights.clone());
-                }
-                if let Some(tap) = args.tap {
-                    builder = builder.tap(tap);
-                }
-                builder.build()
+                let builder = network::shape(network::begin(args.json), shape).precision(precision);
+                network::weighted(builder, args.weights.as_ref(), args.tap).build()
             };
             return compare.network(input, &setup, &control);
         }
@@ -77,21 +71,21 @@ fn human(c: &Comparison) -> String {
 }
 
 fn row(e: &Effect, full: &Effect, angle: bool) -> Vec<String> {
-    let itself = e.precision == full.precision;
-    let unless = |itself: bool, text: String| if itself { "–".to_owned() } else { text };
+    // Nothing to tell of f32 beside itself.
+    let beside = |text: String| if e.precision == full.precision { "–".to_owned() } else { text };
     let percent = |share: &f64| format!("{:.1} %", 100.0 * share);
     let mut row = vec![
         e.precision.to_string(),
         e.arithmetic.clone(),
         format!("{:.2}", 1e3 * e.seconds),
         format!("{:.2}x", full.seconds / e.seconds.max(1e-12)),
-        unless(itself, format!("{:.1e}", e.error)),
-        unless(itself, format!("{:.1e}", e.worst_error)),
+        beside(format!("{:.1e}", e.error)),
+        beside(format!("{:.1e}", e.worst_error)),
     ];
     if angle {
-        row.push(unless(itself, e.angle.map_or_else(|| "–".to_owned(), |a| format!("{a:.4}"))));
+        row.push(beside(e.angle.map_or_else(|| "–".to_owned(), |a| format!("{a:.4}"))));
     }
-    row.extend(e.agreement.values().map(|share| unless(itself, percent(share))));
+    row.extend(e.agreement.values().map(|share| beside(percent(share))));
     row.extend(e.accuracy.values().map(percent));
     row
 }

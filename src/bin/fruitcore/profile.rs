@@ -12,12 +12,9 @@ use fruitcore::{
 };
 
 pub(crate) fn profile(args: &ProfileArgs) -> Result<(), Failure> {
-    let weights = args.weights.clone().unwrap_or(WeightsArg::Random(0));
-    let mut builder = network::shape(network::begin(args.json), &args.shape).weights(weights);
-    if let Some(tap) = args.tap {
-        builder = builder.tap(tap);
-    }
-    let resolved = builder.resolve()?;
+    let weights = args.weights.as_ref().unwrap_or(&WeightsArg::Random(0));
+    let builder = network::shape(network::begin(args.json), &args.shape);
+    let resolved = network::weighted(builder, Some(weights), args.tap).resolve()?;
     let mut options = ProfileOptions::default();
     options.batch = usize::from(args.batch);
     options.repeats = usize::from(args.repeats);

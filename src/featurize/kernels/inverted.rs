@@ -1,8 +1,8 @@
 //! Expansion, depthwise convolution and projection strip by strip: the expanded channels, six times
 //! the block's input, never leave the second-level cache.
 
-use super::exec::{Run, Strip};
-use super::gemm::{Pixels, offset};
+use super::exec::{Pointwise, Run, Strip};
+use super::gemm::offset;
 use super::layer::{DepthwiseLayer, Layer, NEAR, ProductLayer, blocks};
 use super::share::prefers_columns;
 use super::simd::LANES;
@@ -121,12 +121,15 @@ impl Run<'_> {
                         }
                         self.pointwise(
                             expand,
-                            &(0..blocks(channels)),
-                            a.add(i * in_plane + from * w * LANES),
-                            self.n * in_plane,
-                            expanded.add((from - top) * w * LANES),
-                            ptr::null(),
-                            Pixels::run((bottom - from) * w, wide),
+                            &Pointwise {
+                                a: a.add(i * in_plane + from * w * LANES),
+                                a_stride: self.n * in_plane,
+                                columns: 0..blocks(channels),
+                                c: expanded.add((from - top) * w * LANES),
+                                c_stride: wide,
+                                residual: ptr::null(),
+                                pixels: (bottom - from) * w,
+                            },
                         );
                         (first, end) = (top, bottom);
                     }
@@ -148,9 +151,18 @@ impl Run<'_> {
                         self.depthwise_strip(&v.depthwise, b, strip);
                     }
                     let at = i * out_plane + y * ow * LANES;
-                    let (out, px) =
-                        (0..blocks(v.project.sizes[1]), Pixels::run(rows * ow, self.n * out_plane));
-                    self.pointwise(&v.project, &out, deepened, deep, c.add(at), offset(r, at), px);
+                    self.pointwise(
+                        &v.project,
+                        &Pointwise {
+                            a: deepened,
+                            a_stride: deep,
+                            columns: 0..blocks(v.project.sizes[1]),
+                            c: c.add(at),
+                            c_stride: self.n * out_plane,
+                            residual: offset(r, at),
+                            pixels: rows * ow,
+                        },
+                    );
                 }
             }
         }
@@ -173,7 +185,18 @@ impl Run<'_> {
         unsafe {
             ptr::write_bytes(zeros, 0, w * LANES);
             let expanded = zeros.add(w * LANES);
-            self.pointwise(expand, &columns, a, wide, expanded, ptr::null(), Pixels::run(h * w, wide));
+            self.pointwise(
+                expand,
+                &Pointwise {
+                    a,
+                    a_stride: wide,
+                    columns: columns.clone(),
+                    c: expanded,
+                    c_stride: wide,
+                    residual: ptr::null(),
+                    pixels: h * w,
+                },
+            );
             for (at, b) in columns.enumerate() {
                 let strip = Strip {
                     src: expanded.add(at * wide),
@@ -193,9 +216,18 @@ impl Run<'_> {
             let out = blocks(v.project.sizes[1]);
             let (columns, own) = self.share.divide(out, self.plan.nb(), oh * ow, kernels.mr);
             let to = columns.start * deep + own.start * LANES;
-            let from = self.common.add(own.start * LANES);
-            let px = Pixels::run(own.len(), deep);
-            self.pointwise(&v.project, &columns, from, deep, c.add(to), offset(r, to), px);
+            self.pointwise(
+                &v.project,
+                &Pointwise {
+                    a: self.common.add(own.start * LANES),
+                    a_stride: deep,
+                    columns,
+                    c: c.add(to),
+                    c_stride: deep,
+                    residual: offset(r, to),
+                    pixels: own.len(),
+                },
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Approximate nearest neighbours of many queries among many points, by a graph.
 
 use super::{Neighbors, error, nearest};
-use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
-use alloc::{format, vec, vec::Vec};
+use crate::{Error, ErrorKind, Result, Stage, classify::distance::column_means, pca::Rows};
+use alloc::{format, vec::Vec};
 use diskann::{
     ANNError,
     graph::{
@@ -63,13 +63,9 @@ impl<'a> Graph<'a> {
         if n == 0 || u32::try_from(n).is_err() {
             return Err(error(ErrorKind::Insufficient, format!("{n} points can't be linked")));
         }
-        finite(points)?;
+        points.expect(d, Stage::Classify)?;
         // Every walk begins near the middle.
-        let mut mean = vec![0f64; d];
-        for point in points.data().chunks_exact(d) {
-            mean.iter_mut().zip(point).for_each(|(m, x)| *m += f64::from(*x));
-        }
-        let start = Owned::row_vector(mean.iter().map(|m| (m / n as f64) as f32).collect());
+        let start = Owned::row_vector(column_means(points).iter().map(|m| *m as f32).collect());
         let config = Config::new(Capacity::new(n), MaxDegree::new(MOST), Metric::L2, start);
         let provider = Provider::new(config.map_err(|e| refused(&e))?).map_err(|e| failed(&e))?;
         let config = Builder::new(DEGREE, Slack::new(MOST), LINKED, Metric::L2.into()).build();
@@ -101,7 +97,6 @@ impl<'a> Graph<'a> {
             return Err(error(ErrorKind::Insufficient, m));
         }
         queries.expect(self.points.columns(), Stage::Classify)?;
-        finite(queries)?;
         let sought = Knn::new_default(SOUGHT.max(2 * k)).map_err(|e| refused(&e))?;
         let one = |query: &[f32]| -> Result<Vec<(f32, u32)>> {
             let mut found: Vec<Neighbor<u32>> = Vec::with_capacity(SOUGHT.max(2 * k));
@@ -121,16 +116,6 @@ impl<'a> Graph<'a> {
     }
 }
 
-fn finite(rows: Rows<'_>) -> Result<()> {
-    match rows.first_non_finite() {
-        Some((row, column)) => {
-            let m = format!("row {row}, column {column} is NaN or infinite; leave the row out");
-            Err(error(ErrorKind::NonFinite, m))
-        }
-        None => Ok(()),
-    }
-}
-
 fn failed(e: &ANNError) -> Error {
     error(ErrorKind::Unsupported, format!("the graph of neighbours failed: {e}; search without it"))
 }
@@ -142,6 +127,7 @@ fn refused(e: &dyn core::fmt::Display) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn cloud(n: usize, d: usize, seed: u64) -> Vec<f32> {
         let mut s = seed | 1;

@@ -13,6 +13,7 @@ use crate::{Error, ErrorKind, Result, Stage};
 use alloc::format;
 use core::ptr;
 pub(super) use depthwise::Strip;
+pub(super) use product::Pointwise;
 
 /// Pointers of one thread's run over `n` pictures. Blocked values are `[blocks][n][h][w][16]`.
 pub(super) struct Run<'a> {

@@ -7,6 +7,31 @@ use super::super::simd::LANES;
 use super::Run;
 use core::{ops::Range, ptr};
 
+/// What a 1 × 1 convolution reads and writes: adjacent pixels.
+pub(in super::super) struct Pointwise {
+    /// The first pixel of the first input block.
+    pub(in super::super) a: *const f32,
+    /// Floats between input blocks.
+    pub(in super::super) a_stride: usize,
+    /// Output blocks; the first is a multiple of [`Plan::nb`](super::super::Plan::nb).
+    pub(in super::super) columns: Range<usize>,
+    /// The first pixel of the first of them.
+    pub(in super::super) c: *mut f32,
+    /// Floats between output blocks.
+    pub(in super::super) c_stride: usize,
+    /// Added before the bounds, laid out as `c`; null for none.
+    pub(in super::super) residual: *const f32,
+    pub(in super::super) pixels: usize,
+}
+
+impl Pointwise {
+    /// Up to `chunk` pixels at a time: where they begin, in floats, and how many.
+    pub(super) fn chunks(&self, chunk: usize) -> impl Iterator<Item = (usize, Pixels)> {
+        let part = move |x| (x * LANES, Pixels::run(chunk.min(self.pixels - x), self.c_stride));
+        (0..self.pixels).step_by(chunk).map(part)
+    }
+}
+
 // Every method is unsafe for the same reason as the others of `Run`: it trusts that the plan placed
 // `layer`'s values in this run's memory, and that its share is no other thread's.
 impl Run<'_> {
@@ -17,38 +42,36 @@ impl Run<'_> {
         let (columns, own) = self.share.divide(blocks(p.sizes[1]), self.plan.nb(), pixels, kernels.mr);
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
         let (from, to) = (own.start * LANES, (columns.start * pixels + own.start) * LANES);
-        let px = Pixels::run(own.len(), pixels * LANES);
         // SAFETY: this thread's pixels are inside input and output.
-        unsafe { self.pointwise(p, &columns, a.add(from), pixels * LANES, c.add(to), offset(r, to), px) }
+        unsafe {
+            self.pointwise(
+                p,
+                &Pointwise {
+                    a: a.add(from),
+                    a_stride: pixels * LANES,
+                    columns,
+                    c: c.add(to),
+                    c_stride: pixels * LANES,
+                    residual: offset(r, to),
+                    pixels: own.len(),
+                },
+            );
+        }
     }
 
-    /// A 1 × 1 convolution of one run of pixels, chunk by chunk, for some of its output blocks; input
-    /// blocks are `block` floats apart.
+    /// A 1 × 1 convolution, chunk by chunk.
     ///
     /// # Safety
-    /// `a`, `c` and `residual` (null for none, else laid out as `c`) are valid for the pixels; the output
-    /// begins at the first of `columns`, a multiple of [`Plan::nb`](super::super::Plan::nb).
-    #[expect(clippy::too_many_arguments, reason = "three operands and their strides")]
-    pub(in super::super) unsafe fn pointwise(
-        &self,
-        p: &ProductLayer,
-        columns: &Range<usize>,
-        a: *const f32,
-        block: usize,
-        c: *mut f32,
-        residual: *const f32,
-        px: Pixels,
-    ) {
+    /// `run`'s pointers are valid for what its fields say.
+    pub(in super::super) unsafe fn pointwise(&self, p: &ProductLayer, run: &Pointwise) {
         if let Some(engine) = p.engine {
             // SAFETY: the caller's promise.
-            return unsafe { self.pointwise_reduced(p, engine, columns, a, block, c, residual, px) };
+            return unsafe { self.pointwise_reduced(p, engine, run) };
         }
-        let product = self.full(p, block).columns(columns);
-        let chunk = p.chunk(self.plan.kernels.mr);
-        for x in (0..px.cols).step_by(chunk) {
-            let (at, px) = (x * LANES, Pixels { cols: chunk.min(px.cols - x), ..px });
+        let product = self.full(p, run.a_stride).columns(&run.columns);
+        for (at, px) in run.chunks(p.chunk(self.plan.kernels.mr)) {
             // SAFETY: the chunk's pixels are among the caller's.
-            unsafe { product.run(a.add(at), c.add(at), offset(residual, at), px) }
+            unsafe { product.run(run.a.add(at), run.c.add(at), offset(run.residual, at), px) }
         }
     }
 

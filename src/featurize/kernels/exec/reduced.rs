@@ -4,51 +4,42 @@ use super::super::gemm::{Pixels, offset};
 use super::super::layer::{ConvLayer, Layer, ProductLayer, blocks};
 use super::super::reduced::{Engine, Level, Reduced, Rows, Source};
 use super::super::simd::LANES;
-use super::Run;
-use core::{ops::Range, ptr};
+use super::{Pointwise, Run};
+use core::ptr;
 
 // Every method is unsafe for the same reason as the others of `Run`: it trusts that the plan placed
 // `layer`'s values in this run's memory, and that its share is no other thread's.
 impl Run<'_> {
     /// [`pointwise`](Self::pointwise), each chunk converted before it is read.
-    #[expect(clippy::too_many_arguments, reason = "three operands and their strides")]
     pub(super) unsafe fn pointwise_reduced(
         &self,
         p: &ProductLayer,
         engine: &'static Engine,
-        columns: &Range<usize>,
-        a: *const f32,
-        block: usize,
-        c: *mut f32,
-        residual: *const f32,
-        px: Pixels,
+        run: &Pointwise,
     ) {
-        let [k, n] = p.sizes;
         let chunk = p.chunk(engine.mr);
         // Levels lie before the words, beyond which a last tile may read.
         let levels = self.scratch.wrapping_add(self.plan.scratch - self.plan.packing).cast::<Level>();
         let words = levels.wrapping_add(chunk.next_multiple_of(LANES / 2)).cast::<u32>();
-        for x in (0..px.cols).step_by(chunk) {
-            let (at, pixels) = (x * LANES, chunk.min(px.cols - x));
+        for (at, px) in run.chunks(chunk) {
             // SAFETY: the packing part of scratch is as large as the layer asked for; the chunk's pixels
             // are among the caller's.
             unsafe {
                 engine.convert(&Rows {
-                    src: a.add(at),
+                    src: run.a.add(at),
                     step: LANES,
-                    block,
-                    pixels,
-                    blocks: blocks(k),
+                    block: run.a_stride,
+                    pixels: px.cols,
+                    blocks: blocks(p.sizes[0]),
                     dst: words,
-                    group: pixels * LANES,
+                    group: px.cols * LANES,
                     levels,
                     level_step: 1,
                 });
                 let product =
-                    self.reduced(engine, &[0], pixels * LANES, [k, n], [p.weights, p.bias], p.bounds);
+                    self.reduced(engine, &[0], px.cols * LANES, p.sizes, [p.weights, p.bias], p.bounds);
                 let source = Source { words, levels, level_step: 1 };
-                let px = Pixels { cols: pixels, ..px };
-                product.columns(columns).run(source, c.add(at), offset(residual, at), px);
+                product.columns(&run.columns).run(source, run.c.add(at), offset(run.residual, at), px);
             }
         }
     }
@@ -63,7 +54,7 @@ impl Run<'_> {
         bounds: Option<[f32; 2]>,
     ) -> Reduced<'t> {
         let padded = blocks(n) * LANES;
-        let integer = engine.precision() == super::super::Precision::Int8;
+        let integer = engine.form.is_integer();
         Reduced {
             engine,
             channels: k,

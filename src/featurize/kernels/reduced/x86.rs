@@ -61,43 +61,6 @@ impl Pairs256 {
     }
 }
 
-// SAFETY: constructing the type is unsafe and demands the instructions.
-unsafe impl Dot for Bf16Dot {
-    type S = Avx512;
-    type Sum = __m512;
-    type Weights = __m512i;
-    const WORDS: usize = 1;
-
-    #[inline(always)]
-    fn simd(self) -> Avx512 {
-        self.0
-    }
-    #[inline(always)]
-    fn zero(self) -> __m512 {
-        // SAFETY: a value of this type proves AVX-512F.
-        unsafe { _mm512_setzero_ps() }
-    }
-    #[inline(always)]
-    unsafe fn load(self, p: *const u32) -> __m512i {
-        // SAFETY: the caller's pointer is valid for 16 words; the value proves AVX-512F.
-        unsafe { _mm512_loadu_si512(p.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(self, a: *const u32, b: __m512i, sum: __m512) -> __m512 {
-        // SAFETY: the caller's pointer is valid for a word; the value proves AVX512_BF16; all 512 bits
-        // are 32 halves either way.
-        unsafe {
-            let a: __m512bh = core::mem::transmute(_mm512_set1_epi32(a.cast::<i32>().read()));
-            _mm512_dpbf16_ps(sum, a, core::mem::transmute::<__m512i, __m512bh>(b))
-        }
-    }
-    #[inline(always)]
-    unsafe fn value(self, sum: __m512, t: &Tile, _: Level, block: usize) -> __m512 {
-        // SAFETY: the caller's promise; the value proves AVX-512F.
-        unsafe { _mm512_add_ps(sum, _mm512_loadu_ps(t.bias.add(block * LANES))) }
-    }
-}
-
 /// Sums of integers as values.
 ///
 /// # Safety
@@ -115,12 +78,15 @@ unsafe fn value512(sum: __m512i, t: &Tile, level: Level, block: usize) -> __m512
     }
 }
 
-macro_rules! integers512 {
-    ($type:ident, |$a:ident, $b:ident, $sum:ident| $dot:expr) => {
+/// Sixteen lanes of AVX-512, one word of activations a step. The instructions stand in `unsafe` blocks that
+/// the type's proof covers.
+macro_rules! dot512 {
+    ($type:ident, $sums:ty, $zero:expr, |$a:ident, $b:ident, $sum:ident| $dot:expr,
+     |$t:ident, $level:ident, $block:ident| $value:expr) => {
         // SAFETY: constructing the type is unsafe and demands the instructions.
         unsafe impl Dot for $type {
             type S = Avx512;
-            type Sum = __m512i;
+            type Sum = $sums;
             type Weights = __m512i;
             const WORDS: usize = 1;
 
@@ -129,9 +95,9 @@ macro_rules! integers512 {
                 self.0
             }
             #[inline(always)]
-            fn zero(self) -> __m512i {
+            fn zero(self) -> $sums {
                 // SAFETY: a value of this type proves AVX-512F.
-                unsafe { _mm512_setzero_si512() }
+                unsafe { $zero }
             }
             #[inline(always)]
             unsafe fn load(self, p: *const u32) -> __m512i {
@@ -139,7 +105,7 @@ macro_rules! integers512 {
                 unsafe { _mm512_loadu_si512(p.cast()) }
             }
             #[inline(always)]
-            unsafe fn dot(self, a: *const u32, $b: __m512i, $sum: __m512i) -> __m512i {
+            unsafe fn dot(self, a: *const u32, $b: __m512i, $sum: $sums) -> $sums {
                 // SAFETY: the caller's pointer is valid for a word; the value proves the instruction.
                 unsafe {
                     let $a = _mm512_set1_epi32(a.cast::<i32>().read());
@@ -147,16 +113,40 @@ macro_rules! integers512 {
                 }
             }
             #[inline(always)]
-            unsafe fn value(self, sum: __m512i, t: &Tile, level: Level, block: usize) -> __m512 {
+            unsafe fn value(self, $sum: $sums, $t: &Tile, $level: Level, $block: usize) -> __m512 {
                 // SAFETY: the caller's promise; the value proves AVX-512F.
-                unsafe { value512(sum, t, level, block) }
+                unsafe { $value }
             }
         }
     };
 }
 
-integers512!(Vnni, |a, b, sum| _mm512_dpbusd_epi32(sum, a, b));
-integers512!(Pairs512, |a, b, sum| _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)));
+// All 512 bits are 32 halves either way.
+dot512!(
+    Bf16Dot,
+    __m512,
+    _mm512_setzero_ps(),
+    |a, b, sum| _mm512_dpbf16_ps(
+        sum,
+        core::mem::transmute::<__m512i, __m512bh>(a),
+        core::mem::transmute::<__m512i, __m512bh>(b)
+    ),
+    |t, _level, block| _mm512_add_ps(sum, _mm512_loadu_ps(t.bias.add(block * LANES)))
+);
+dot512!(
+    Vnni,
+    __m512i,
+    _mm512_setzero_si512(),
+    |a, b, sum| _mm512_dpbusd_epi32(sum, a, b),
+    |t, level, block| value512(sum, t, level, block)
+);
+dot512!(
+    Pairs512,
+    __m512i,
+    _mm512_setzero_si512(),
+    |a, b, sum| _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)),
+    |t, level, block| value512(sum, t, level, block)
+);
 
 // SAFETY: constructing the type is unsafe and demands the instructions.
 unsafe impl Dot for Pairs256 {
