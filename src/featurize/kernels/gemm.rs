@@ -4,7 +4,8 @@
 //! adjacent and no packing of activations is needed: a tile of up to [`Kernels::mr`] pixels times
 //! [`Kernels::nb`] channel blocks stays in registers while the input channels go by. A k × k
 //! convolution is the same product summed over its taps, each at an offset of its own (implicit
-//! GEMM); planar input (the first layer's three channels) is the case of channel groups of one.
+//! GEMM); planar input (the first layer's three channels) is the case of channel groups of one. Where
+//! rows of a picture are short, a tile takes pixels of two or more, which then lie apart.
 //!
 //! Each step loads `nb` vectors of weights and broadcasts one activation per pixel. With 14 × 2
 //! AVX-512 registers that is 16 loads for 28 FMAs: bound by the FMA units, not by the load ports.
@@ -15,10 +16,15 @@ use super::{
 };
 use core::ops::Range;
 
+/// Pixels of a tile, at most, on any instruction set.
+pub(super) const MOST: usize = 16;
+
 /// One output tile and where its operands are.
 pub(super) struct Tile {
     /// First pixel of the first channel group.
     pub(super) a: *const f32,
+    /// Floats from there to each pixel, read by tiles whose pixels lie apart.
+    pub(super) pixels: [usize; MOST],
     /// Full channel groups (of 16 in blocked, of 1 in planar input).
     pub(super) groups: usize,
     /// Floats between channel groups.
@@ -48,14 +54,25 @@ pub(super) struct Tile {
 /// Computes one tile.
 pub(super) type TileFn = unsafe fn(&Tile);
 
-/// `MR` pixels × `NB` output blocks; channel groups of `GROUP` (16: blocked, 1: planar).
+/// `MR` pixels × `NB` output blocks; channel groups of `GROUP` (16: blocked, 1: planar). The pixels are
+/// adjacent unless they lie `APART`.
 ///
 /// # Safety
 /// Every pointer of `t` is valid for what its field says it holds, for `MR` pixels and `NB` blocks.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const GROUP: usize>(s: S, t: &Tile) {
-    // SAFETY: all reads and writes stay inside what the caller vouches for: `a` at tap + pixel ·
-    // GROUP + channel, `b` one row of NB vectors per step, `bias` NB vectors, `c` and `residual` MR
+pub(super) unsafe fn tile<
+    S: Simd,
+    const MR: usize,
+    const NB: usize,
+    const GROUP: usize,
+    const APART: bool,
+>(
+    s: S,
+    t: &Tile,
+) {
+    let pixels: [usize; MR] = core::array::from_fn(|m| if APART { t.pixels[m] } else { m * GROUP });
+    // SAFETY: all reads and writes stay inside what the caller vouches for: `a` at tap + pixel +
+    // channel, `b` one row of NB vectors per step, `bias` NB vectors, `c` and `residual` MR
     // vectors in each of NB blocks.
     unsafe {
         let taps = core::slice::from_raw_parts(t.taps, t.tap_count);
@@ -73,7 +90,7 @@ pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const GROUP
             for &tap in taps {
                 let a = a.add(tap as usize);
                 if GROUP == 1 {
-                    step::<S, MR, NB, GROUP>(s, a, b, &mut acc);
+                    step::<S, MR, NB>(s, &pixels, a, b, &mut acc);
                 } else {
                     // Four at a time: loop control would take a tenth of the FMA ports' time.
                     for k in (0..GROUP).step_by(4) {
@@ -81,10 +98,10 @@ pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const GROUP
                         s.prefetch(next);
                         s.prefetch(next.wrapping_add(LANES));
                         next = next.wrapping_add(2 * LANES);
-                        step::<S, MR, NB, GROUP>(s, a.add(k), b, &mut acc);
-                        step::<S, MR, NB, GROUP>(s, a.add(k + 1), b.add(NB * LANES), &mut acc);
-                        step::<S, MR, NB, GROUP>(s, a.add(k + 2), b.add(2 * NB * LANES), &mut acc);
-                        step::<S, MR, NB, GROUP>(s, a.add(k + 3), b.add(3 * NB * LANES), &mut acc);
+                        step::<S, MR, NB>(s, &pixels, a.add(k), b, &mut acc);
+                        step::<S, MR, NB>(s, &pixels, a.add(k + 1), b.add(NB * LANES), &mut acc);
+                        step::<S, MR, NB>(s, &pixels, a.add(k + 2), b.add(2 * NB * LANES), &mut acc);
+                        step::<S, MR, NB>(s, &pixels, a.add(k + 3), b.add(3 * NB * LANES), &mut acc);
                     }
                 }
                 b = b.add(GROUP * NB * LANES);
@@ -95,7 +112,7 @@ pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const GROUP
             for &tap in taps {
                 let a = a.add(tap as usize);
                 for k in 0..t.tail {
-                    step::<S, MR, NB, GROUP>(s, a.add(k), b, &mut acc);
+                    step::<S, MR, NB>(s, &pixels, a.add(k), b, &mut acc);
                     b = b.add(NB * LANES);
                 }
             }
@@ -122,13 +139,14 @@ pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const GROUP
     }
 }
 
-/// One input channel: `acc[m][j] += a[m] · b[j]`.
+/// One input channel: `acc[m][j] += a[pixels[m]] · b[j]`.
 ///
 /// # Safety
-/// `a` is valid at `m · GROUP` for every `m < MR`, `b` for `NB` vectors.
+/// `a` is valid at each of `pixels`, `b` for `NB` vectors.
 #[inline(always)]
-unsafe fn step<S: Simd, const MR: usize, const NB: usize, const GROUP: usize>(
+unsafe fn step<S: Simd, const MR: usize, const NB: usize>(
     s: S,
+    pixels: &[usize; MR],
     a: *const f32,
     b: *const f32,
     acc: &mut [[S::V; NB]; MR],
@@ -136,8 +154,8 @@ unsafe fn step<S: Simd, const MR: usize, const NB: usize, const GROUP: usize>(
     // SAFETY: the caller's promise covers each access.
     unsafe {
         let b: [S::V; NB] = core::array::from_fn(|j| s.load(b.add(j * LANES)));
-        for (m, acc) in acc.iter_mut().enumerate() {
-            let x = s.splat(*a.add(m * GROUP));
+        for (&at, acc) in pixels.iter().zip(acc) {
+            let x = s.splat(*a.add(at));
             for j in 0..NB {
                 acc[j] = s.fma(x, b[j], acc[j]);
             }
@@ -209,29 +227,45 @@ impl Product<'_> {
         let Kernels { mr, nb, .. } = *self.kernels;
         let (pixel, table) =
             if self.planar { (1, self.kernels.planar) } else { (LANES, self.kernels.blocked) };
-        let tiles = px.cols.div_ceil(mr);
+        // Short rows leave tiles half empty: then all pixels are one run, if the output's are.
+        let joined = !self.planar
+            && px.c_row == px.cols * LANES
+            && (px.rows * px.cols).div_ceil(mr) < px.rows * px.cols.div_ceil(mr);
+        let [rows, cols] = if joined { [1, px.rows * px.cols] } else { [px.rows, px.cols] };
+        let place = |p: usize| {
+            if joined { p / px.cols * px.a_row + p % px.cols * LANES } else { p * pixel }
+        };
+        let tiles = cols.div_ceil(mr);
         if tiles == 0 {
             return;
         }
-        let (size, larger) = (px.cols / tiles, px.cols % tiles);
+        let (size, larger) = (cols / tiles, cols % tiles);
         let depth = self.depth();
         let mut j = 0;
         while j < self.blocks {
             let width = nb.min(self.blocks - j);
-            let kernels = &table[(width - 1) * mr..][..mr];
+            let of = |table: &'static [TileFn], len: usize| table[(width - 1) * mr + len - 1];
             let panel = self.b.wrapping_add(j * LANES * depth);
             // Tiles take turns in fetching the next panel, so that it has arrived when it is needed.
             let mut turn = 0;
-            for row in 0..px.rows {
+            for row in 0..rows {
                 let mut x = 0;
                 for i in 0..tiles {
                     let len = size + usize::from(i < larger);
+                    let first = place(x);
+                    let apart = joined && x % px.cols + len > px.cols;
+                    let mut pixels = [0; MOST];
+                    if apart {
+                        pixels[..len].iter_mut().enumerate().for_each(|(m, p)| *p = place(x + m) - first);
+                    }
+                    let kernel = of(if apart { self.kernels.apart } else { table }, len);
                     let at = row * px.c_row + j * px.c_stride + x * LANES;
                     // SAFETY: within the caller's pixels and blocks; the kernel's tile is exactly
                     // `len` pixels × `width` blocks.
                     unsafe {
-                        kernels[len - 1](&Tile {
-                            a: a.add(row * px.a_row + x * pixel),
+                        kernel(&Tile {
+                            a: a.add(row * px.a_row + first),
+                            pixels,
                             groups: self.groups,
                             group_stride: self.group_stride,
                             taps: self.taps.as_ptr(),

@@ -12,6 +12,8 @@ pub(super) struct Kernels {
     pub(super) nb: usize,
     /// GEMM tiles on blocked input, at `(blocks − 1) · mr + pixels − 1`.
     pub(super) blocked: &'static [gemm::TileFn],
+    /// The same for pixels that lie apart.
+    pub(super) apart: &'static [gemm::TileFn],
     /// GEMM tiles on planar input, likewise.
     pub(super) planar: &'static [gemm::TileFn],
     /// Depthwise rows: 3 × 3 stride 1, 3 × 3 stride 2, any.
@@ -52,10 +54,12 @@ macro_rules! kernels {
             use super::{Isa, Kernels, depthwise, gemm, peak, pool, simd, winograd};
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn tile<const MR: usize, const NB: usize, const GROUP: usize>(t: &gemm::Tile) {
+            unsafe fn tile<const MR: usize, const NB: usize, const GROUP: usize, const APART: bool>(
+                t: &gemm::Tile,
+            ) {
                 // SAFETY: reached through `kernels()` only, which checks the instruction set; the
                 // caller vouches for the pointers.
-                unsafe { gemm::tile::<_, MR, NB, GROUP>($token, t) }
+                unsafe { gemm::tile::<_, MR, NB, GROUP, APART>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn depthwise<const K: usize, const STRIDE: usize>(r: &depthwise::Row) {
@@ -90,14 +94,17 @@ macro_rules! kernels {
 
             const MR: usize = [$($mr),+].len();
             const NB: usize = [$($nb),+].len();
-            kernels!(@table BLOCKED 16, [$($mr)+], [$($nb)+]);
-            kernels!(@table PLANAR 1, [$($mr)+], [$($nb)+]);
+            const _: () = assert!(MR <= gemm::MOST);
+            kernels!(@table BLOCKED 16 false, [$($mr)+], [$($nb)+]);
+            kernels!(@table APART 16 true, [$($mr)+], [$($nb)+]);
+            kernels!(@table PLANAR 1 false, [$($mr)+], [$($nb)+]);
 
             pub(super) static KERNELS: Kernels = Kernels {
                 isa: $isa,
                 mr: MR,
                 nb: NB,
                 blocked: BLOCKED.as_flattened(),
+                apart: APART.as_flattened(),
                 planar: PLANAR.as_flattened(),
                 depthwise: [depthwise::<3, 1>, depthwise::<3, 2>, depthwise_any],
                 max_pool,
@@ -108,11 +115,11 @@ macro_rules! kernels {
             };
         }
     };
-    (@table $name:ident $group:literal, $mr:tt, [$($nb:literal)+]) => {
-        static $name: [[gemm::TileFn; MR]; NB] = [$(kernels!(@row $group, $nb, $mr)),+];
+    (@table $name:ident $group:literal $apart:literal, $mr:tt, [$($nb:literal)+]) => {
+        static $name: [[gemm::TileFn; MR]; NB] = [$(kernels!(@row $group $apart, $nb, $mr)),+];
     };
-    (@row $group:literal, $nb:literal, [$($mr:literal)+]) => {
-        [$(tile::<$mr, $nb, $group>),+]
+    (@row $group:literal $apart:literal, $nb:literal, [$($mr:literal)+]) => {
+        [$(tile::<$mr, $nb, $group, $apart>),+]
     };
 }
 

@@ -39,6 +39,7 @@
 
 mod arena;
 mod buffer;
+mod cut;
 mod depthwise;
 mod exec;
 mod gemm;

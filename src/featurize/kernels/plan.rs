@@ -4,8 +4,8 @@ use super::super::fold::Folded;
 use super::super::network::{Activation, Conv, Graph, Linear, Op, Value};
 use super::super::weights::WeightSource;
 use super::Precision;
-use super::arena;
 use super::buffer::Buffer;
+use super::cut::{self, Arenas, Cut};
 use super::group::{self, Group, Lifetimes};
 use super::inverted::InvertedLayer;
 use super::isa::{self, Kernels};
@@ -22,10 +22,9 @@ use alloc::{format, string::String, vec::Vec};
 pub struct PlanOptions {
     /// Instruction set; the best one by default.
     pub isa: Isa,
-    /// Pictures that go through a layer together, 1 to 64.
-    ///
-    /// More let late layers use each weight for more pixels, fewer keep early layers' pictures in
-    /// cache. A plan runs any number of pictures; this is the size of its steps.
+    /// Pictures that go through late layers together, 1 to 64, so that each of their many weights
+    /// serves more pixels; early layers take one picture at a time, which stays in cache. A plan runs
+    /// any number of pictures; this is the size of its steps.
     pub micro_batch: usize,
     /// Whether 3 × 3 convolutions may run by Winograd's algorithm, where that is faster; in full
     /// precision only.
@@ -54,8 +53,9 @@ pub struct Plan {
     pub(super) input: [usize; 3],
     /// `[c, h, w]` and place of the last value.
     pub(super) output: ([usize; 3], Place),
-    /// Floats of arena per picture.
-    pub(super) arena: usize,
+    /// Floats of arena per picture, before and after the cut.
+    pub(super) arena: [usize; 2],
+    pub(super) cut: Cut,
     /// Floats of scratch, whatever the batch.
     pub(super) scratch: usize,
     /// Words of it, at its end, that products in reduced precision keep activations in.
@@ -106,8 +106,19 @@ impl Plan {
     ) -> Result<Self> {
         let parameters = graph.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let packed = Buffer::with_capacity(parameters)?;
-        Builder { graph, kernels, options, engine, weights, packed, scratch: 0, packing: 0, common: 0 }
-            .build()
+        Builder {
+            graph,
+            kernels,
+            options,
+            engine,
+            weights,
+            packed,
+            scratch: 0,
+            packing: 0,
+            common: 0,
+            together: 1,
+        }
+        .build()
     }
 
     /// Channels, height and width of one picture.
@@ -135,7 +146,7 @@ impl Plan {
         self.engine.map_or(self.kernels.isa.name(), |engine| engine.name)
     }
 
-    /// The most pictures that go through a layer together.
+    /// The most pictures that go through a late layer together.
     pub fn micro_batch(&self) -> usize {
         self.micro_batch
     }
@@ -152,7 +163,7 @@ impl Plan {
 
     /// Bytes of a [`Workspace`].
     pub fn workspace_bytes(&self) -> usize {
-        (self.scratch + self.arena * self.micro_batch) * size_of::<f32>()
+        (self.scratch + self.arena[0] + self.arena[1] * self.micro_batch) * size_of::<f32>()
     }
 
     /// Memory for one thread to run this plan.
@@ -178,6 +189,8 @@ struct Builder<'a> {
     scratch: usize,
     packing: usize,
     common: usize,
+    /// Pictures that go through the layer at hand.
+    together: usize,
 }
 
 impl Builder<'_> {
@@ -190,23 +203,31 @@ impl Builder<'_> {
             });
         let groups = group::groups(self.graph);
         let lifetimes = Lifetimes::new(self.graph, &groups, blocked_input);
-        let (offsets, arena) = arena::place(&lifetimes.slots);
-        let place = |v: Value| Place::Arena(offsets[lifetimes.slot(v)]);
+        let first = cut::cut(self.graph, &groups, &lifetimes, self.options.micro_batch);
+        let arenas = Arenas::new(&lifetimes.slots, first);
+        let place = |v: Value, late: bool| arenas.offsets[usize::from(late)][lifetimes.slot(v)];
         let mut layers = Vec::new();
+        let mut cut = Cut::default();
         if blocked_input {
             layers.push(Layer {
                 name: String::from("input"),
                 kind: Kind::Block,
                 input: Place::Input,
                 residual: None,
-                output: place(Value::Input),
+                output: Place::Arena(place(Value::Input, first == 0)),
                 from: self.graph.input_shape(),
                 to: self.graph.input_shape(),
                 operations: 0,
                 weights: 0,
             });
         }
-        for group in groups {
+        for (g, group) in groups.iter().cloned().enumerate() {
+            let late = g >= first;
+            if g == first && first > 0 {
+                cut = self.cut(layers.len(), group.start, &place);
+            }
+            self.together = if late { self.options.micro_batch } else { 1 };
+            let place = |v: Value| Place::Arena(place(v, late));
             let (first, last) = (&nodes[group.start], &nodes[group.end - 1]);
             let planar = first.input == Value::Input && matches!(&first.op, Op::Conv(c) if c.groups == 1);
             let (from, to) = (self.shape(first.input), self.shape(Value::Node(group.end - 1)));
@@ -221,19 +242,20 @@ impl Builder<'_> {
             let weights = self.packed.len() - packed;
             layers.push(Layer { name, kind, input, residual, output, from, to, operations, weights });
         }
-        let last = match nodes.len() {
-            0 => Value::Input,
-            n => Value::Node(n - 1),
-        };
+        if first == groups.len() && first > 0 {
+            cut = self.cut(layers.len(), nodes.len(), &place);
+        }
+        let last = value_before(nodes.len());
         self.packed.shrink();
-        let output = (self.shape(last), place(last));
+        let output = (self.shape(last), Place::Arena(place(last, true)));
         Ok(Plan {
             kernels: self.kernels,
             layers,
             weights: self.packed,
             input: self.graph.input_shape(),
             output,
-            arena,
+            arena: arenas.floats,
+            cut,
             scratch: self.scratch.next_multiple_of(LANES) + self.packing.next_multiple_of(LANES),
             packing: self.packing.next_multiple_of(LANES),
             engine: self.engine,
@@ -244,6 +266,12 @@ impl Builder<'_> {
 
     fn shape(&self, value: Value) -> [usize; 3] {
         self.graph.shape(value).unwrap_or_default()
+    }
+
+    /// The cut before `node`.
+    fn cut(&self, layers: usize, node: usize, place: &dyn Fn(Value, bool) -> usize) -> Cut {
+        let value = value_before(node);
+        Cut::new(layers, [false, true].map(|late| place(value, late)), self.shape(value))
     }
 
     /// Name, kind and operations per picture of a step; `None` if it changes nothing.
@@ -338,7 +366,7 @@ impl Builder<'_> {
             return Ok(Kind::Conv(layer));
         }
         if !planar && self.options.winograd {
-            let layer = WinogradLayer::new(c, to, self.options.micro_batch, [weights, bias], bounds);
+            let layer = WinogradLayer::new(c, to, self.together, [weights, bias], bounds);
             if let Some(layer) = layer {
                 pack::winograd(&mut self.packed, &folded, sizes, nb);
                 self.scratch = self.scratch.max(layer.scratch());
@@ -380,6 +408,11 @@ impl Builder<'_> {
         self.packing = self.packing.max(layer.packing());
         layer
     }
+}
+
+/// What is there when node `i` is about to run.
+fn value_before(i: usize) -> Value {
+    i.checked_sub(1).map_or(Value::Input, Value::Node)
 }
 
 fn bounds(activation: Activation) -> Option<[f32; 2]> {

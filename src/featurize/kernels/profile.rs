@@ -18,7 +18,8 @@ pub struct LayerProfile {
     pub to: [usize; 3],
     /// Floating-point operations of the direct algorithm, all pictures.
     pub operations: u64,
-    /// Bytes of its packed weights, read once a micro-batch, and of the values it reads and writes.
+    /// Bytes of its packed weights, read once for the pictures that take the layer together, and of the
+    /// values it reads and writes.
     pub bytes: u64,
     /// Time in the clock's unit.
     pub time: f64,

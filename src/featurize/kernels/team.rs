@@ -105,8 +105,8 @@ impl Team {
     pub fn run(&mut self, plan: &Plan, input: &[f32], features: &mut [f32]) -> Result<()> {
         let pictures = plan.count(input, features)?;
         let of = self.threads();
-        let [arena, common, scratch] = [plan.arena, plan.common, plan.scratch];
-        let floats = arena + common + of * scratch;
+        let ([early, late], common, scratch) = (plan.arena, plan.common, plan.scratch);
+        let floats = early + late + common + of * scratch;
         if self.memory.len() < floats {
             self.memory = Buffer::zeroed(floats)?;
         }
@@ -118,21 +118,34 @@ impl Team {
             let (memory, out) = (memory, out);
             let ended = Broken(&barrier);
             for i in 0..pictures {
-                let run = Run {
+                let run = |arena| Run {
                     plan,
                     n: 1,
                     input: input.as_ptr().wrapping_add(i * picture),
-                    arena: memory.0,
-                    common: memory.0.wrapping_add(arena),
-                    scratch: memory.0.wrapping_add(arena + common + index * scratch),
+                    arena,
+                    common: memory.0.wrapping_add(early + late),
+                    scratch: memory.0.wrapping_add(early + late + common + index * scratch),
                     share: Share { index, of },
                     barrier: Some(&barrier),
                 };
-                // SAFETY: `memory` holds an arena and common memory for one picture, and a scratch for
-                // each thread; every thread runs the same layers and they meet after each. Features
-                // have room for all pictures and only the first thread writes to them.
+                let (before, after) = plan.layers.split_at(plan.cut.layers);
+                let after_cut = memory.0.wrapping_add(early);
+                // SAFETY: `memory` holds both arenas and common memory for one picture, and a scratch for
+                // each thread; every thread runs the same layers and they meet after each, and after the
+                // cut. Features have room for all pictures and only the first thread writes to them.
                 unsafe {
-                    if !run.layers() {
+                    if !before.is_empty() {
+                        let run = run(memory.0);
+                        if !run.layers(before) {
+                            return;
+                        }
+                        run.pass(after_cut, 0, 1);
+                        if !run.meet() {
+                            return;
+                        }
+                    }
+                    let run = run(after_cut);
+                    if !run.layers(after) {
                         return;
                     }
                     if index == 0 {

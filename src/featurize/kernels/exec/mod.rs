@@ -5,6 +5,7 @@ mod product;
 mod reduced;
 mod winograd;
 
+use super::cut::Cut;
 use super::layer::{Kind, Layer, Place};
 use super::plan::{Plan, Workspace};
 use super::rearrange::unblock;
@@ -59,21 +60,32 @@ impl Plan {
                 "the workspace is another plan's; make one with Plan::workspace",
             ));
         }
-        let (scratch, arena) = memory.split_at_mut(self.scratch);
+        let (scratch, arenas) = memory.split_at_mut(self.scratch);
+        let (early, late) = arenas.split_at_mut(self.arena[0]);
+        let [early, late, scratch] = [early, late, scratch].map(<[f32]>::as_mut_ptr);
         let batches = input.chunks(self.micro_batch * picture);
         for (input, features) in batches.zip(features.chunks_mut(self.micro_batch * feature)) {
-            let run = Run {
+            let n = input.len() / picture;
+            let run = |n, input: &[f32], arena| Run {
                 plan: self,
-                n: input.len() / picture,
+                n,
                 input: input.as_ptr(),
-                arena: arena.as_mut_ptr(),
+                arena,
                 common: ptr::null_mut(),
-                scratch: scratch.as_mut_ptr(),
+                scratch,
                 share: Share::WHOLE,
                 barrier: None,
             };
-            for (i, layer) in self.layers.iter().enumerate() {
-                each(&Step(&run), layer, i);
+            let (before, after) = self.layers.split_at(self.cut.layers);
+            for (i, input) in input.chunks(picture).enumerate().filter(|_| !before.is_empty()) {
+                let run = run(1, input, early);
+                before.iter().enumerate().for_each(|(at, layer)| each(&Step(&run), layer, at));
+                // SAFETY: all layers before the cut have run, and the late arena has room for `n`.
+                unsafe { run.pass(late, i, n) }
+            }
+            let run = run(n, input, late);
+            for (at, layer) in after.iter().enumerate() {
+                each(&Step(&run), layer, before.len() + at);
             }
             // SAFETY: all layers have run on this micro-batch.
             unsafe { run.finish(features) }
@@ -100,7 +112,7 @@ impl Plan {
     }
 }
 
-/// A micro-batch on its way through the layers.
+/// Pictures on their way through the layers.
 pub(super) struct Step<'a>(&'a Run<'a>);
 
 impl Step<'_> {
@@ -110,7 +122,7 @@ impl Step<'_> {
         unsafe { self.0.layer(layer) }
     }
 
-    /// Pictures in this micro-batch.
+    /// How many go together.
     pub(super) fn pictures(&self) -> usize {
         self.0.n
     }
@@ -142,17 +154,34 @@ impl Run<'_> {
         }
     }
 
-    /// This thread's share of all layers; `false` if another thread of the team is gone.
+    /// This thread's share of layers; `false` if another thread of the team is gone.
     ///
     /// # Safety
     /// As [`layer`](Self::layer); every thread of the barrier calls it with its own share.
     #[cfg(feature = "std")]
-    pub(super) unsafe fn layers(&self) -> bool {
-        self.plan.layers.iter().all(|layer| {
+    pub(super) unsafe fn layers(&self, layers: &[Layer]) -> bool {
+        layers.iter().all(|layer| {
             // SAFETY: the caller's promise; threads meet after each layer.
             unsafe { self.layer(layer) }
             self.meet()
         })
+    }
+
+    /// This thread's share of what passes the cut, from this run's one picture to its place as picture
+    /// `i` of `n` in the late arena.
+    ///
+    /// # Safety
+    /// All layers before the cut are done; `late` is valid for `n` pictures after it.
+    pub(super) unsafe fn pass(&self, late: *mut f32, i: usize, n: usize) {
+        let Cut { places: [from, to], blocks, plane, .. } = self.plan.cut;
+        for b in self.share.range(blocks, 1) {
+            // SAFETY: block `b` of one picture here and of picture `i` of `n` there; the arenas are
+            // two pieces of memory.
+            unsafe {
+                let to = late.add(to * n + (b * n + i) * plane);
+                ptr::copy_nonoverlapping(self.arena.add(from + b * plane), to, plane);
+            }
+        }
     }
 
     /// Waits for the others of the team.
