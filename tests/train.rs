@@ -8,7 +8,7 @@ use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::{Checkpoint, RandomWeights};
 use fruitcore::host::driver::Control;
 use fruitcore::host::run::{OutputStore, open_output};
-use fruitcore::host::train::{self, Blend, DataSpec, TrainOptions, TrainReport};
+use fruitcore::host::train::{self, Blend, DataSpec, Teachers, TrainOptions, TrainReport};
 use fruitcore::model::ModelFile;
 use fruitcore::pipeline::Pipeline;
 use fruitcore::preprocess::Preset;
@@ -272,6 +272,60 @@ fn a_blend_lies_between_two_epochs() {
     assert_eq!(e.kind(), ErrorKind::Mismatch, "{e}");
     assert!(e.to_string().contains("`other`"), "{e}");
     assert_eq!(Blend::new(&b"none"[..], 0.5).unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// What a teacher holds of pictures counts, not what their folders say.
+#[test]
+fn a_student_learns_from_a_teacher() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = [data(dir.path(), "set", false)];
+    let mut long = options(12);
+    long.mixup = 0.0;
+    long.augment.jitter = 0.1;
+    run(&sets, &long, &dir.path().join("teacher")).unwrap();
+    let model = std::fs::read(dir.path().join("teacher/model.safetensors")).unwrap();
+    // Every folder gets the name of the next.
+    let folder = |name: &str| dir.path().join("set").join(name);
+    for (from, to) in [("apple", "x"), ("lime", "apple"), ("plum", "lime"), ("x", "plum")] {
+        std::fs::rename(folder(from), folder(to)).unwrap();
+    }
+    let from = Checkpoint::from_bytes(&model).unwrap();
+    let out = dir.path().join("student");
+    let by_names = |options: &TrainOptions| {
+        let (store, control) = (store(&out), Control::default());
+        store.remove("state.safetensors").unwrap();
+        let report = train::train(&sets, options, Some(&from), &*store, &control, &mut |_| {}).unwrap();
+        report.heads[0].accuracy.unwrap()
+    };
+    let misled = by_names(&long);
+    let mut student = long.clone();
+    student.teachers = Some(Teachers::new([model.clone()], 1.0).unwrap());
+    let taught = by_names(&student);
+    assert!(misled > 0.6 && taught < 0.2, "{misled} {taught}");
+
+    // Another share is another training; so is none.
+    for other in [Some(Teachers::new([model.clone()], 0.5).unwrap()), None] {
+        student.teachers = other;
+        let e = train::train(&sets, &student, Some(&from), &*store(&out), &Control::default(), &mut |_| {});
+        assert_eq!(e.unwrap_err().kind(), ErrorKind::Mismatch);
+    }
+    // Teachers that can't teach this are refused before anything is learned.
+    let refused = |sets: &[DataSpec], options: &TrainOptions, what: &str| {
+        let e = run(sets, options, &dir.path().join("refused")).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Mismatch, "{e}");
+        assert!(e.to_string().contains(what), "{e}");
+    };
+    let teachers = Some(Teachers::new([model.clone()], 0.5).unwrap());
+    let spec = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(64, 64);
+    let mut large = TrainOptions::new(spec, Preset::Simple.recipe(64).unwrap(), Device::flex());
+    large.teachers = teachers.clone();
+    refused(&sets, &large, "--input-size");
+    let mut other = options(1);
+    other.teachers = teachers;
+    refused(&[data(dir.path(), "shop", true)], &other, "(shop)");
+    let e = Teachers::new([&b"none"[..]], 0.5).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unsupported);
+    assert!(Teachers::new(Vec::<Vec<u8>>::new(), 0.5).is_err());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use fruitcore::{
         driver::Control,
         run::open_output,
         setup::{Fitted, Resolved},
-        train::{self, Blend, DataSpec, HeadReport, TrainOptions},
+        train::{self, Blend, DataSpec, HeadReport, Teachers, TrainOptions},
     },
     preprocess::Preset,
 };
@@ -114,6 +114,10 @@ fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> 
         None => start.temperatures(),
     };
     o.blend = args.blend.as_deref().map(blend).transpose()?;
+    if !args.teacher.is_empty() {
+        let models = args.teacher.iter().map(Fitted::open).collect::<Result<Vec<_>, _>>()?;
+        o.teachers = Some(Teachers::new(models.iter().map(Fitted::bytes), args.teach)?);
+    }
     if let Some(side) = args.cache_side {
         o.cache_side = side;
     }

@@ -4,6 +4,7 @@ use super::{
     TrainOptions,
     augment::Augmenter,
     data::{self, DataSet, Picture},
+    teach::School,
 };
 use crate::preprocess::{
     Normalization, Preprocessor, Recipe, RecipePreprocessor, ResizeFilter, ResizeTo, Step,
@@ -57,14 +58,26 @@ pub(super) fn order(sets: &[DataSet], options: &TrainOptions, epoch: u32) -> Vec
 }
 
 /// Sends one epoch's batches until done or nobody listens.
-pub(super) fn send(sets: &[DataSet], options: &TrainOptions, epoch: u32, to: &SyncSender<Result<Batch>>) {
-    if let Err(e) = make(sets, options, epoch, to) {
+pub(super) fn send(
+    sets: &[DataSet],
+    options: &TrainOptions,
+    school: Option<&School>,
+    epoch: u32,
+    to: &SyncSender<Result<Batch>>,
+) {
+    if let Err(e) = make(sets, options, school, epoch, to) {
         // Nobody listening any more is fine.
         let _ = to.send(Err(e));
     }
 }
 
-fn make(sets: &[DataSet], options: &TrainOptions, epoch: u32, to: &SyncSender<Result<Batch>>) -> Result<()> {
+fn make(
+    sets: &[DataSet],
+    options: &TrainOptions,
+    school: Option<&School>,
+    epoch: u32,
+    to: &SyncSender<Result<Batch>>,
+) -> Result<()> {
     let [h, w] = options.network.input;
     let scenes: Vec<&Picture> =
         sets.iter().flat_map(|s| &s.train).filter(|p| p.image.mask.is_none() && !p.gray).collect();
@@ -92,6 +105,9 @@ fn make(sets: &[DataSet], options: &TrainOptions, epoch: u32, to: &SyncSender<Re
         }
         let mut batch = Batch { input, pictures: n, targets };
         mix(&mut batch, options, &mut stream(options.seed, epoch, !(number as u64)));
+        if let Some(school) = school {
+            school.teach(&mut batch, [h, w])?;
+        }
         if to.send(Ok(batch)).is_err() {
             break;
         }

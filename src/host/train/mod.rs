@@ -32,6 +32,7 @@ mod batches;
 mod blend;
 mod data;
 mod image;
+mod lesson;
 mod mask;
 mod network;
 mod options;
@@ -39,10 +40,12 @@ mod parameters;
 mod report;
 mod round;
 mod store;
+mod teach;
 
 pub use blend::Blend;
 pub use options::{Augment, DataSpec, TrainOptions};
 pub use report::HeadReport;
+pub use teach::Teachers;
 
 use crate::featurize::weights::WeightSource;
 use crate::host::{driver::Control, run::OutputStore};
@@ -53,11 +56,10 @@ use alloc::{
     vec::Vec,
 };
 use batches::Batch;
-use burn::tensor::{DType, Device, Tensor, TensorData, activation::log_softmax};
 use core::fmt::Write as _;
 use data::DataSet;
-use network::Leaves;
-use parameters::{Parameters, head};
+use lesson::Lesson;
+use parameters::Parameters;
 use serde::Serialize;
 use serde_json::json;
 use std::time::Instant;
@@ -130,11 +132,13 @@ pub fn train(
         0 => header(&sets),
         _ => kept(store, done)?.unwrap_or_else(|| header(&sets)),
     };
-    let device = options.device.clone().autodiff();
+    let school = options.teachers.as_ref().map(|t| t.load(&sets, options)).transpose()?;
+    let lesson =
+        Lesson { sets: &sets, graph: &graph, options, device: options.device.clone().autodiff(), school };
     let last = options.stop_after.unwrap_or(u32::MAX).min(options.epochs);
     for epoch in done + 1..=last {
         let begun = Instant::now();
-        let (loss, rate) = learn(&sets, &mut parameters, &graph, options, &device, epoch, control)?;
+        let (loss, rate) = lesson.learn(&mut parameters, epoch, control)?;
         let learned = begun.elapsed().as_secs_f64();
         let reports = report::validate(&sets, &parameters, &graph, options, false)?;
         let seconds = [learned, begun.elapsed().as_secs_f64() - learned];
@@ -157,112 +161,6 @@ pub fn train(
         blend.apply(&mut parameters, &sets)?;
     }
     finish(sets, &parameters, &graph, options, store, done.max(last))
-}
-
-/// One epoch; the mean loss and the last learning rate.
-fn learn(
-    sets: &[DataSet],
-    parameters: &mut Parameters,
-    graph: &crate::featurize::network::Graph,
-    options: &TrainOptions,
-    device: &Device,
-    epoch: u32,
-    control: &Control,
-) -> Result<(f64, f64)> {
-    let per_epoch = batches::order(sets, options, epoch).chunks(options.batch).len().max(1) as f64;
-    let (mut sum, mut count, mut rate) = (0.0, 0usize, 0.0);
-    std::thread::scope(|scope| {
-        let (to, from) = std::sync::mpsc::sync_channel(3);
-        scope.spawn(move || batches::send(sets, options, epoch, &to));
-        for batch in from {
-            if control.is_cancelled() {
-                let m = "stopped; start it again to go on from the last finished epoch";
-                return Err(fail(ErrorKind::Interrupted, m));
-            }
-            // By what is done in all, so that sets of changing size share one schedule.
-            let done = f64::from(epoch - 1) + (count as f64 / per_epoch).min(1.0);
-            rate = schedule(options, done);
-            sum += step(batch?, sets, parameters, graph, options, device, rate)?;
-            count += 1;
-        }
-        Ok((sum / count.max(1) as f64, rate))
-    })
-}
-
-/// Rises in a line, falls as a cosine to 1 %.
-fn schedule(options: &TrainOptions, epochs: f64) -> f64 {
-    let all = f64::from(options.epochs);
-    let warm = options.warm_up.min(all / 2.0);
-    if epochs < warm {
-        return options.learning_rate * (epochs + 0.02) / (warm + 0.02);
-    }
-    let through = ((epochs - warm) / (all - warm).max(1e-9)).min(1.0);
-    options.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + libm::cos(core::f64::consts::PI * through)))
-}
-
-/// One step of learning; the loss.
-fn step(
-    batch: Batch,
-    sets: &[DataSet],
-    parameters: &mut Parameters,
-    graph: &crate::featurize::network::Graph,
-    options: &TrainOptions,
-    device: &Device,
-    rate: f64,
-) -> Result<f64> {
-    let [h, w] = options.network.input;
-    let n = batch.pictures;
-    let leaves = Leaves::new(parameters, device);
-    let on = (device, DType::F32);
-    let input = Tensor::<4>::from_data(TensorData::new(batch.input, [n, 3, h, w]), on);
-    let (mut features, moments) = leaves.features(graph, input)?;
-    if options.dropout > 0.0 {
-        let mut rng = batches::stream(options.seed, u32::MAX, parameters.step);
-        let keep = 1.0 - options.dropout;
-        let len = n * graph.feature_len();
-        let mask =
-            (0..len).map(|_| if (rng.unit() as f32) < keep { 1.0 / keep } else { 0.0 }).collect::<Vec<f32>>();
-        features = features * Tensor::from_data(TensorData::new(mask, [graph.feature_len(), n]), on);
-    }
-    let mut loss: Option<Tensor<1>> = None;
-    for (set, targets) in sets.iter().zip(batch.targets) {
-        let classes = set.classes.len();
-        let [weight, bias] = head(&set.name);
-        let weight = leaves.leaf(&weight)?.reshape([classes, graph.feature_len()]);
-        let bias = leaves.leaf(&bias)?.reshape([classes, 1]);
-        let logits = (weight.matmul(features.clone()) + bias).transpose();
-        let targets = Tensor::<2>::from_data(TensorData::new(targets, [n, classes]), on);
-        let own = (log_softmax(logits, 1) * targets).sum() / -(n as f32);
-        loss = Some(match loss {
-            Some(sum) => sum + own,
-            None => own,
-        });
-    }
-    let Some(loss) = loss else { return Ok(0.0) };
-    drop(features);
-    let value = f64::from(loss.clone().into_scalar::<f32>());
-    if !value.is_finite() {
-        let m = format!(
-            "the loss is {value} at step {}; the last epoch's checkpoint is kept: lower --learning-rate and start again",
-            parameters.step + 1
-        );
-        return Err(fail(ErrorKind::NonFinite, m));
-    }
-    let mut grads = loss.backward();
-    let gradients: Vec<Option<Vec<f32>>> = parameters
-        .all
-        .iter()
-        .map(|p| {
-            let grad = leaves.tensors.get(p.name.as_str())?.grad_remove(&mut grads)?;
-            grad.into_data().try_into_vec::<f32>().ok()
-        })
-        .collect();
-    drop(leaves);
-    parameters.update(&gradients, rate, options.weight_decay, options.average)?;
-    for (name, seen) in moments {
-        parameters.observe(&name, &seen.mean, &seen.variance);
-    }
-    Ok(value)
 }
 
 /// The final validation and everything that tells of it.
@@ -342,6 +240,7 @@ fn config(
         "seed": o.seed, "learning_rate": o.learning_rate, "warm_up": o.warm_up, "weight_decay": o.weight_decay,
         "smoothing": o.smoothing, "average": o.average, "balance": o.balance, "mixup": o.mixup, "cutmix": o.cutmix,
         "dropout": o.dropout, "freeze": o.freeze, "augment": o.augment, "from": start,
+        "teachers": o.teachers.as_ref().map(Teachers::id),
     })
     .to_string()
 }

@@ -1,6 +1,6 @@
 //! What to train, on what, and how.
 
-use super::{Blend, fail};
+use super::{Blend, Teachers, fail};
 use crate::featurize::network::NetworkSpec;
 use crate::preprocess::Recipe;
 use crate::{ErrorKind, Result};
@@ -138,6 +138,8 @@ pub struct TrainOptions {
     pub temperatures: BTreeMap<String, f32>,
     /// A model that is mixed into the saved one at the end. The state to go on from stays without it.
     pub blend: Option<Blend>,
+    /// Models whose answers are learned beside the labels.
+    pub teachers: Option<Teachers>,
 }
 
 impl TrainOptions {
@@ -167,6 +169,7 @@ impl TrainOptions {
             augment: Augment::default(),
             temperatures: BTreeMap::new(),
             blend: None,
+            teachers: None,
         }
     }
 

@@ -42,6 +42,13 @@ pub(crate) struct TrainArgs {
     /// the same training that fits pictures of its kind less closely, but others better
     #[arg(long, value_name = "MODEL[=SHARE]", help_heading = "Learning")]
     pub(crate) blend: Option<String>,
+    /// A trained model whose answers are learned beside the labels: a larger one, or one of several
+    /// like this; may be given several times
+    #[arg(long, value_name = "MODEL", help_heading = "Learning")]
+    pub(crate) teacher: Vec<PathBuf>,
+    /// How much of what is learned are the teachers' answers, 0 to 1
+    #[arg(long, value_name = "X", default_value_t = 0.7, requires = "teacher", help_heading = "Learning")]
+    pub(crate) teach: f32,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
     #[command(flatten)]
