@@ -3,7 +3,7 @@
 use super::{
     IncrementalPca, Keep, Projection, Rows,
     eigen::{Leading, Wanted, leading},
-    kernels::{self, Panels},
+    kernels::{self, Pair},
     low_rank,
     projection::Parts,
 };
@@ -23,7 +23,7 @@ const BLOCK: usize = if cfg!(miri) { 4 } else { 256 };
 #[derive(Default)]
 struct Block {
     /// The centred rows and one for the shift between the means.
-    panels: Panels,
+    pair: Pair,
     /// The block's mean, then the shift.
     shift: Vec<f64>,
 }
@@ -177,9 +177,9 @@ impl CovariancePca {
         let d = self.columns();
         self.allocate()?;
         let kernels = kernels::best();
-        let Block { panels, shift } = block;
+        let Block { pair, shift } = block;
         shift.resize(d, 0.0);
-        panels.centre(kernels, rows.data(), shift);
+        pair.centre(kernels, rows.data(), shift);
         let count = rows.len() as u64;
         let (a, b) = (self.count as f64, count as f64);
         // The shift between the means is one more row of the product.
@@ -190,8 +190,9 @@ impl CovariancePca {
             *m += distance * weight;
             *s = distance * root;
         }
-        panels.set_row(rows.len(), shift);
-        kernels::add_lower(kernels, panels, panels, &mut self.moment, d);
+        pair.left.set_row(rows.len(), shift);
+        pair.right.set_row(rows.len(), shift);
+        kernels::add_lower(kernels, &pair.left, &pair.right, &mut self.moment, d);
         self.count = self.count.saturating_add(count);
         Ok(())
     }

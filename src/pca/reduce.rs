@@ -2,7 +2,7 @@
 //! matrix is only read, one triangle once a column; then one product brings it up to date (Dongarra,
 //! Sorensen and Hammarling, "Block reduction of matrices to condensed forms", 1989).
 
-use super::kernels::{Kernels, Panels, add_lower};
+use super::kernels::{Kernels, Pair, Side, add_lower};
 use alloc::{vec, vec::Vec};
 
 /// Columns between two updates of the matrix.
@@ -29,7 +29,7 @@ pub(super) fn tridiagonalise(kernels: &Kernels, a: &mut [f64], d: usize) -> Redu
     // The panel's reflectors and their images in turn, `[2 · PANEL][d]`.
     let mut vw = vec![0.0; 2 * PANEL * d];
     let mut scratch = Scratch { product: vec![vec![0.0; d]; threads()], sums: vec![vec![0.0; d]; threads()] };
-    let (mut left, mut right) = (Panels::default(), Panels::default());
+    let mut pair = Pair::default();
     let mut start = 0;
     while start < d {
         let width = PANEL.min(d - start);
@@ -38,7 +38,7 @@ pub(super) fn tridiagonalise(kernels: &Kernels, a: &mut [f64], d: usize) -> Redu
         }
         let next = start + width;
         if next < d {
-            update(kernels, a, d, next, width, &vw, &mut left, &mut right);
+            update(kernels, a, d, next, width, &vw, &mut pair);
         }
         start = next;
     }
@@ -208,12 +208,12 @@ fn update(
     next: usize,
     width: usize,
     vw: &[f64],
-    left: &mut Panels,
-    right: &mut Panels,
+    pair: &mut Pair,
 ) {
     let m = d - next;
-    left.reshape(2 * width, m);
-    right.reshape(2 * width, m);
+    let Pair { left, right } = pair;
+    left.reshape(kernels, Side::Left, [2 * width, m]);
+    right.reshape(kernels, Side::Right, [2 * width, m]);
     let mut negative = vec![0.0; m];
     for (k, column) in vw.chunks_exact(d).take(2 * width).enumerate() {
         left.set_row(k, &column[next..]);

@@ -19,9 +19,9 @@ const STRIPE: usize = 2 * WIDTH;
 
 /// One tile of the product.
 pub(super) struct Tile {
-    /// `[depth]` rows, [`WIDTH`] apart, of the tile's height.
+    /// `[depth]` rows of the tile's height.
     a: *const f64,
-    /// `[depth]` rows, [`WIDTH`] apart, of the tile's width.
+    /// `[depth]` rows of the tile's width.
     b: *const f64,
     depth: usize,
     /// Columns of the tile's height, `stride` apart; added to.
@@ -45,16 +45,17 @@ pub(super) unsafe fn tile<S: Doubles, const MV: usize, const NR: usize>(s: S, t:
         }
         let mut acc = [[s.splat(0.0); MV]; NR];
         let (mut a, mut b) = (t.a, t.b);
+        let height = MV * S::LANES;
         for _ in 0..t.depth / 4 {
             step::<S, MV, NR>(s, a, b, &mut acc);
-            step::<S, MV, NR>(s, a.add(WIDTH), b.add(WIDTH), &mut acc);
-            step::<S, MV, NR>(s, a.add(2 * WIDTH), b.add(2 * WIDTH), &mut acc);
-            step::<S, MV, NR>(s, a.add(3 * WIDTH), b.add(3 * WIDTH), &mut acc);
-            (a, b) = (a.add(4 * WIDTH), b.add(4 * WIDTH));
+            step::<S, MV, NR>(s, a.add(height), b.add(NR), &mut acc);
+            step::<S, MV, NR>(s, a.add(2 * height), b.add(2 * NR), &mut acc);
+            step::<S, MV, NR>(s, a.add(3 * height), b.add(3 * NR), &mut acc);
+            (a, b) = (a.add(4 * height), b.add(4 * NR));
         }
         for _ in 0..t.depth % 4 {
             step::<S, MV, NR>(s, a, b, &mut acc);
-            (a, b) = (a.add(WIDTH), b.add(WIDTH));
+            (a, b) = (a.add(height), b.add(NR));
         }
         for (j, acc) in acc.iter().enumerate() {
             for (i, v) in acc.iter().enumerate() {
@@ -95,6 +96,7 @@ unsafe fn step<S: Doubles, const MV: usize, const NR: usize>(
 pub(in super::super) fn add_lower(kernels: &Kernels, a: &Panels, b: &Panels, c: &mut [f64], stride: usize) {
     let m = a.columns();
     assert!(b.columns() == m && b.depth() == a.depth() && m <= stride, "operands of one shape");
+    assert!([a.width(), b.width()] == kernels.tile, "a left and a right operand");
     if m == 0 || a.depth() == 0 {
         return;
     }
@@ -120,12 +122,12 @@ fn add_stripe(kernels: &Kernels, a: &Panels, b: &Panels, first: usize, c: &mut [
     for part in 0..parts {
         let (from, to) = (part * depth / parts, (part + 1) * depth / parts);
         for i in (first / WIDTH * WIDTH..m).step_by(rows) {
-            let a = &a.panel(i / WIDTH)[from * WIDTH + i % WIDTH..];
+            let a = &a.panel(i / rows)[from * rows..];
             for j in (first..last).step_by(columns) {
                 if i + rows <= j {
                     continue; // above the diagonal
                 }
-                let b = &b.panel(j / WIDTH)[from * WIDTH + j % WIDTH..];
+                let b = &b.panel(j / columns)[from * columns..];
                 let fits = i + rows <= m && j + columns <= last && i + 1 >= j + columns;
                 if fits {
                     let c = &mut c[(j - first) * stride + i..];
@@ -149,7 +151,7 @@ fn add_tile(kernels: &Kernels, a: &[f64], b: &[f64], depth: usize, c: &mut [f64]
     if depth == 0 {
         return;
     }
-    assert!(a.len() >= (depth - 1) * WIDTH + rows && b.len() >= (depth - 1) * WIDTH + columns);
+    assert!(a.len() >= depth * rows && b.len() >= depth * columns);
     assert!(c.len() >= (columns - 1) * stride + rows);
     let t = Tile { a: a.as_ptr(), b: b.as_ptr(), depth, c: c.as_mut_ptr(), stride };
     // SAFETY: the lengths were checked; `kernels` are supported by this processor.

@@ -47,6 +47,8 @@ macro_rules! kernels {
             use super::*;
             use super::super::simd::Doubles;
 
+            const ROWS: usize = $mv * <$set as Doubles>::LANES;
+
             $(#[target_feature(enable = $feature)])?
             unsafe fn product(t: &gram::Tile) {
                 // SAFETY: reached through `kernels()` only, which checks the instruction set; the
@@ -56,7 +58,7 @@ macro_rules! kernels {
             $(#[target_feature(enable = $feature)])?
             unsafe fn centre(c: &panels::Centre) {
                 // SAFETY: as for `product`.
-                unsafe { panels::centre($token, c) }
+                unsafe { panels::centre::<_, ROWS, $nr>($token, c) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn sweep<const SUM: bool, const ADD: bool>(s: &mut sweep::Sweep) {
@@ -65,7 +67,7 @@ macro_rules! kernels {
             }
 
             pub(super) static KERNELS: Kernels = Kernels {
-                tile: [$mv * <$set as Doubles>::LANES, $nr],
+                tile: [ROWS, $nr],
                 product,
                 centre,
                 sweeps: [sweep::<true, false>, sweep::<false, true>, sweep::<true, true>],

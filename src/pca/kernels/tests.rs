@@ -1,6 +1,6 @@
 //! Every instruction set's loops against the dullest code there is.
 
-use super::{add_lower, isa::kernels, panels::Panels, panels::WIDTH};
+use super::{Kernels, Pair, Panels, Side, add_lower, isa::kernels};
 use crate::featurize::kernels::Isa;
 use crate::rng::Rng;
 use alloc::{vec, vec::Vec};
@@ -14,9 +14,9 @@ fn random(n: usize, rng: &mut Rng) -> Vec<f64> {
 }
 
 /// `[depth][columns]` in panels.
-fn packed(rows: &[f64], depth: usize, columns: usize) -> Panels {
+fn packed(kernels: &Kernels, side: Side, rows: &[f64], depth: usize, columns: usize) -> Panels {
     let mut panels = Panels::default();
-    panels.reshape(depth, columns);
+    panels.reshape(kernels, side, [depth, columns]);
     rows.chunks(columns.max(1)).enumerate().for_each(|(k, row)| panels.set_row(k, row));
     panels
 }
@@ -35,7 +35,9 @@ fn products() {
             let start = random(stride * m, &mut rng);
             for (isa, kernels) in sets() {
                 let mut c = start.clone();
-                add_lower(kernels, &packed(&a, depth, m), &packed(&b, depth, m), &mut c, stride);
+                let left = packed(kernels, Side::Left, &a, depth, m);
+                let right = packed(kernels, Side::Right, &b, depth, m);
+                add_lower(kernels, &left, &right, &mut c, stride);
                 for (at, (c, start)) in c.iter().zip(&start).enumerate() {
                     let (j, i) = (at / stride, at % stride);
                     let sum: f64 = (0..depth).map(|k| a.get(k * m + i).unwrap_or(&0.0) * b[k * m + j]).sum();
@@ -56,20 +58,33 @@ fn centring() {
             let rows: Vec<f32> = (0..n * d).map(|_| (rng.unit() * 8.0 + 100.0) as f32).collect();
             for (isa, kernels) in sets() {
                 // Whatever was there before must not show.
-                let mut panels = packed(&random(7 * d, &mut rng), 7, d);
+                let before = random(7 * d, &mut rng);
+                let [left, right] =
+                    [Side::Left, Side::Right].map(|side| packed(kernels, side, &before, 7, d));
+                let mut pair = Pair { left, right };
                 let mut mean = vec![0.0; d];
-                panels.centre(kernels, &rows, &mut mean);
-                assert_eq!((panels.depth(), panels.columns()), (n + 1, d));
-                for j in 0..d.next_multiple_of(WIDTH) {
+                pair.centre(kernels, &rows, &mut mean);
+                for panels in [&pair.left, &pair.right] {
+                    assert_eq!((panels.depth(), panels.columns()), (n + 1, d));
+                }
+                for j in 0..d {
                     let column = || rows.iter().skip(j).step_by(d).map(|x| f64::from(*x));
-                    let expected = if j < d { column().sum::<f64>() / n as f64 } else { 0.0 };
-                    for k in 0..n {
-                        let x = if j < d { column().nth(k).unwrap() } else { 0.0 };
-                        let found = panels.panel(j / WIDTH)[k * WIDTH + j % WIDTH];
-                        assert!((found - (x - expected)).abs() < 1e-12, "{isa:?} {d} {n}: {k} {j}");
+                    let expected = column().sum::<f64>() / n as f64;
+                    for (k, x) in column().enumerate() {
+                        for panels in [&pair.left, &pair.right] {
+                            let width = panels.width();
+                            let found = panels.panel(j / width)[k * width + j % width];
+                            assert!((found - (x - expected)).abs() < 1e-12, "{isa:?} {d} {n}: {k} {j}");
+                        }
                     }
-                    let mean = mean.get(j).copied().unwrap_or(0.0);
-                    assert!((mean - expected).abs() < 1e-12, "{isa:?} {d} {n}: mean {j}");
+                    assert!((mean[j] - expected).abs() < 1e-12, "{isa:?} {d} {n}: mean {j}");
+                }
+                // What fills up the last panel is zero.
+                for panels in [&pair.left, &pair.right] {
+                    let width = panels.width();
+                    for j in d..d.next_multiple_of(width) {
+                        assert!((0..n).all(|k| panels.panel(j / width)[k * width + j % width] == 0.0));
+                    }
                 }
             }
         }
