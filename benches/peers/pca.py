@@ -24,10 +24,12 @@ from sklearn.decomposition import PCA, IncrementalPCA
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ROWS, KEPT = 20_000, 50
+# A solver and the precision of its rows, which is the one it computes in.
 SOLVERS = {
-    "PCA covariance_eigh": lambda: PCA(KEPT, svd_solver="covariance_eigh"),
-    "IncrementalPCA, batches of 1,000": lambda: IncrementalPCA(KEPT, batch_size=1000),
-    "PCA auto": lambda: PCA(KEPT),
+    "PCA covariance_eigh": (lambda: PCA(KEPT, svd_solver="covariance_eigh"), np.float32),
+    "PCA covariance_eigh, rows in f64": (lambda: PCA(KEPT, svd_solver="covariance_eigh"), np.float64),
+    "IncrementalPCA, batches of 1,000": (lambda: IncrementalPCA(KEPT, batch_size=1000), np.float32),
+    "PCA auto": (lambda: PCA(KEPT), np.float32),
 }
 
 
@@ -44,14 +46,15 @@ def main():
         subprocess.run(command, cwd=ROOT, check=True)
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         program = str(target / "release" / "examples" / "peer_pca")
-    solvers = {name: make for name, make in SOLVERS.items() if any(s in name for s in args.solvers.split(","))}
+    solvers = {name: it for name, it in SOLVERS.items() if any(s in name for s in args.solvers.split(","))}
     print("scikit-learn", sklearn.__version__, "numpy", np.__version__)
     for columns in map(int, args.columns.split(",")):
         rng = np.random.default_rng(1)
         x = rng.random((ROWS, columns), dtype=np.float32) + rng.random((ROWS, columns), dtype=np.float32) - 1
         ours = Driven(program, x, KEPT)
         # Exact in f64; the default of f32 sums is good to a few 1e-6 only.
-        exact = PCA(KEPT, svd_solver="covariance_eigh").fit(x.astype(np.float64)).explained_variance_
+        rows = {np.float32: x, np.float64: x.astype(np.float64)}
+        exact = PCA(KEPT, svd_solver="covariance_eigh").fit(rows[np.float64]).explained_variance_
         found = np.array(ours.ask("fit")[0][2:])
         worst = np.max(np.abs(found / exact - 1))
         assert worst < 1e-6, f"variances differ by {worst:.1e}"
@@ -62,9 +65,9 @@ def main():
             eigen.append(part)
             seconds["fruitcore"][0].append(wall)
             seconds["fruitcore"][1].append(used)
-            for name, make in solvers.items():
+            for name, (make, precision) in solvers.items():
                 start, before = time.perf_counter(), cpu()
-                make().fit(x)
+                make().fit(rows[precision])
                 seconds[name][0].append(time.perf_counter() - start)
                 seconds[name][1].append(cpu() - before)
         ours.close()

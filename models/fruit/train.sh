@@ -28,32 +28,41 @@ export MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_MMAP_THRESHOLD_=8589934592
 
 fruit="fruit=$data/fruits360-131x9"
 train() { "$fruitcore" train "$@" --network mobilenet-v2 --width 0.35 --seed $seed; }
-
-hard="--mixup 0.2 --cutmix 1 --weight-decay 0.05 --crop 0.25 --jitter 0.4"
+hard="--mixup 0.2 --cutmix 1 --weight-decay 0.05 --jitter 0.4 --repeat fruit=1.5"
 
 # Crops show things larger than whole pictures do, so small pictures serve first: a step takes half the time.
-# shellcheck disable=SC2086 # a list of arguments
+# shellcheck disable=SC2086 # a list of arguments, here and below
 train "$fruit" shop=shop/train gray=gray.txt "$@" --output stage1 --val 0.15 --val shop=shop/val $hard \
-  --auxiliary gray --repeat fruit=1.5 --repeat gray=0.2 --input 64 --epochs 100 --stop-after 80
+  --crop 0.25 --auxiliary gray --repeat gray=0.2 --input 64 --epochs 100 --stop-after 80
 
-# While steps are large, shop pictures are told apart by what they have in common (54 % of the validation pictures are
-# right after epoch 28, 49 % at the end), and fruit by too little (93 % then, 95 % at the end). The line between the two
-# models has both.
-end="--repeat fruit=1.5 --input 96 --epochs 60 --learning-rate 2e-3 --warm-up 1 --dropout 0.2"
-last() { # OUTPUT ARGUMENTS…
+# What both teachers and student are trained with. Steps are still large when they stop: as they get small, shop pictures
+# are learned by heart.
+large="--input 128 --epochs 48 --stop-after 28 --warm-up 1 --dropout 0.2"
+
+# Two teachers of the same network, each on a way of its own. They never see the validation pictures.
+# shellcheck disable=SC2086
+teacher() { # OUTPUT ARGUMENTS…
   out=$1
   shift
-  # shellcheck disable=SC2086
-  [ -f "$out-28.safetensors" ] || {
-    train "$@" --output "$out" --from stage1/model.safetensors $hard $end --stop-after 28
-    cp "$out/model.safetensors" "$out-28.safetensors"
-  }
-  # shellcheck disable=SC2086
-  train "$@" --output "$out" --from stage1/model.safetensors $hard $end --blend "$out-28.safetensors=0.65"
+  train "$fruit" shop=shop/train --output "$out" --from stage1/model.safetensors --val 0.15 --val shop=shop/val \
+    $hard $large "$@"
+}
+teacher teacher1 "$@" --crop 0.25 --batch 24 --learning-rate 1.8e-3
+teacher teacher2 "$@" --crop 0.2 --batch 48 --learning-rate 2.5e-3
+
+# What both hold probable, of every crop anew, can't be learned by heart. Of the line between student and second teacher
+# the middle is better than either end.
+# shellcheck disable=SC2086
+student() { # OUTPUT ARGUMENTS…
+  out=$1
+  shift
+  train "$fruit" --output "$out" --from stage1/model.safetensors $hard $large --crop 0.15 --batch 48 \
+    --learning-rate 2.5e-3 --teacher teacher1/model.safetensors --teacher teacher2/model.safetensors --teach 0.5 \
+    --blend teacher2/model.safetensors=0.6 "$@"
 }
 # For the figures, and the temperatures of the heads:
-last stage2 "$fruit" shop=shop/train --val 0.15 --val shop=shop/val "$@"
-# The same once more with the validation pictures, which stage1 didn't see either.
-last stage3 "$fruit" shop=shop.txt --val 0 --temperatures stage2/model.safetensors "$@"
+student stage2 shop=shop/train --val 0.15 --val shop=shop/val "$@"
+# The same once more with the validation pictures, which neither stage1 nor the teachers saw.
+student stage3 shop=shop.txt --val 0 --temperatures stage2/model.safetensors "$@"
 
 cp stage3/model-int8.safetensors "$here/fruit.safetensors"

@@ -110,7 +110,7 @@ fn a_model_that_train_wrote_predicts_and_is_trained_further() {
     fruitcore(&["predict", &work.arg("pictures"), "--model", &cut]).code(1).says(&["cut.safetensors"]);
 
     // Network, width, input and preprocessing come with what training starts from.
-    for (from, side) in [(format!("{model}/model.safetensors"), 32), ("bundled".to_owned(), 96)] {
+    for (from, side) in [(format!("{model}/model.safetensors"), 32), ("bundled".to_owned(), 128)] {
         let further = work.arg(&format!("further-{side}"));
         let args = ["train", &set, "--output", &further, "--from", &from];
         fruitcore(&[&args[..], &quick].concat()).code(0);

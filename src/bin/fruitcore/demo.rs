@@ -23,7 +23,7 @@ use fruitcore::{
 };
 use std::{path::Path, sync::Arc, time::Instant};
 
-/// Input size of the demo's network.
+/// Input size for weights that aren't the bundled model's.
 const SIDE: usize = 96;
 /// One picture of so many is held out.
 const HELD_OUT: u32 = 6;
@@ -51,7 +51,7 @@ pub(crate) fn demo(args: &DemoArgs) -> core::result::Result<(), Failure> {
     }
 
     let setup = setup(args)?;
-    say(format!("{} on pictures of {SIDE}x{SIDE}, recipe {}", setup.network(), setup.recipe().name()));
+    say(format!("{}, recipe {}", setup.network(), setup.recipe().name()));
     if let WeightsId::Random(_) = setup.weights() {
         say("random weights: a baseline, not a trained network".to_owned());
     }

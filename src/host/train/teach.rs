@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 /// # #[cfg(feature = "bundled")] {
 /// use fruitcore::host::train::Teachers;
 /// let teachers = Teachers::new([fruitcore::model::BUNDLED], 0.7)?;
-/// assert_eq!((teachers.len(), teachers.share()), (1, 0.7));
+/// assert_eq!((teachers.count(), teachers.share()), (1, 0.7));
 /// assert!(Teachers::new([fruitcore::model::BUNDLED], 1.5).is_err());
 /// # }
 /// # Ok::<(), fruitcore::Error>(())
@@ -51,8 +51,7 @@ impl Teachers {
     }
 
     /// How many there are.
-    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.models.len()
     }
 
