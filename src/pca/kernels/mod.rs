@@ -14,4 +14,4 @@ mod tests;
 
 pub(super) use gram::add_lower;
 pub(super) use isa::{Kernels, best};
-pub(super) use panels::{Pair, Panels, Side};
+pub(super) use panels::{Pair, Side};

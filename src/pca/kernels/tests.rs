@@ -1,6 +1,6 @@
 //! Every instruction set's loops against the dullest code there is.
 
-use super::{Kernels, Pair, Panels, Side, add_lower, isa::kernels};
+use super::{Kernels, Pair, Side, add_lower, isa::kernels, panels::Panels};
 use crate::featurize::kernels::Isa;
 use crate::rng::Rng;
 use alloc::{vec, vec::Vec};
@@ -67,7 +67,7 @@ fn centring() {
                 for panels in [&pair.left, &pair.right] {
                     assert_eq!((panels.depth(), panels.columns()), (n + 1, d));
                 }
-                for j in 0..d {
+                for (j, mean) in mean.iter().enumerate() {
                     let column = || rows.iter().skip(j).step_by(d).map(|x| f64::from(*x));
                     let expected = column().sum::<f64>() / n as f64;
                     for (k, x) in column().enumerate() {
@@ -77,7 +77,7 @@ fn centring() {
                             assert!((found - (x - expected)).abs() < 1e-12, "{isa:?} {d} {n}: {k} {j}");
                         }
                     }
-                    assert!((mean[j] - expected).abs() < 1e-12, "{isa:?} {d} {n}: mean {j}");
+                    assert!((mean - expected).abs() < 1e-12, "{isa:?} {d} {n}: mean {j}");
                 }
                 // What fills up the last panel is zero.
                 for panels in [&pair.left, &pair.right] {
