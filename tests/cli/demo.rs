@@ -13,7 +13,7 @@ fn demo_runs_the_whole_pipeline() {
     assert_eq!(json["held_out"]["pictures"], 20);
     let [right, accuracy] = ["right", "accuracy"].map(|key| json["held_out"][key].as_f64().unwrap());
     // By chance 1 of 20 would be right.
-    assert!((8.0..=20.0).contains(&right) && (accuracy - right / 20.0).abs() < 1e-12, "{json}");
+    assert!((6.0..=20.0).contains(&right) && (accuracy - right / 20.0).abs() < 1e-12, "{json}");
     for name in ["pictures/Lemon", "held-out/Lemon", "out/features", "out/components"] {
         assert!(!files(&dir.path().join("demo").join(name)).is_empty(), "{name}");
     }
