@@ -59,6 +59,14 @@ fn options(epochs: u32) -> TrainOptions {
     options
 }
 
+/// Enough epochs, of pictures changed little enough, to learn three classes.
+fn learnable() -> TrainOptions {
+    let mut options = options(12);
+    options.mixup = 0.0;
+    options.augment.jitter = 0.1;
+    options
+}
+
 fn run(data: &[DataSpec], options: &TrainOptions, out: &Path) -> Result<TrainReport, Error> {
     let store = open_output(&out.display().to_string())?;
     train::train(data, options, None, &*store, &Control::default(), &mut |_| {})
@@ -202,9 +210,7 @@ fn a_full_disk_keeps_the_last_epoch() {
 fn it_learns_and_fine_tunes() {
     let dir = tempfile::tempdir().unwrap();
     let sets = [data(dir.path(), "turntable", false)];
-    let mut long = options(12);
-    long.mixup = 0.0;
-    long.augment.jitter = 0.1;
+    let long = learnable();
     let out = dir.path().join("long");
     let report = run(&sets, &long, &out).unwrap();
     assert!(report.heads[0].accuracy.unwrap() > 0.8, "{:?}", report.heads[0]);
@@ -279,9 +285,7 @@ fn a_blend_lies_between_two_epochs() {
 fn a_student_learns_from_a_teacher() {
     let dir = tempfile::tempdir().unwrap();
     let sets = [data(dir.path(), "set", false)];
-    let mut long = options(12);
-    long.mixup = 0.0;
-    long.augment.jitter = 0.1;
+    let long = learnable();
     run(&sets, &long, &dir.path().join("teacher")).unwrap();
     let model = std::fs::read(dir.path().join("teacher/model.safetensors")).unwrap();
     // Every folder gets the name of the next.

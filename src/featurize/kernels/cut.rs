@@ -25,14 +25,15 @@ pub(super) fn cut(graph: &Graph, groups: &[Group], lifetimes: &Lifetimes, micro_
         if weights > 0 && weights < values {
             break;
         }
-        if g == 0 || lifetimes.passing(g).count() == 1 {
+        if g == 0 || lifetimes.passing(g) == 1 {
             best = g;
         }
     }
     best
 }
 
-fn weights(op: &Op) -> usize {
+/// Weights of an operation: its multiplications for each pixel of the output.
+pub(super) fn weights(op: &Op) -> usize {
     match op {
         Op::Conv(c) => c.channels_in / c.groups * c.kernel.iter().product::<usize>() * c.channels_out,
         Op::Linear(l) => l.features_in * l.features_out,
@@ -49,21 +50,16 @@ pub(super) struct Arenas {
 
 impl Arenas {
     pub(super) fn new(slots: &[Slot], cut: usize) -> Self {
-        let early = slots.iter().map(|s| match s.first <= cut && cut > 0 {
-            true => Slot { last: s.last.min(cut), ..*s },
-            false => Slot { size: 0, ..*s },
-        });
-        let late = slots.iter().map(|s| match s.last > cut {
-            true => Slot { first: s.first.max(cut), ..*s },
-            false => Slot { size: 0, ..*s },
-        });
-        let (early, first) = arena::place(&early.collect::<Vec<_>>());
-        let (late, second) = arena::place(&late.collect::<Vec<_>>());
+        let size = |s: &Slot, here: bool| if here { s.size } else { 0 };
+        let early = |s: &Slot| Slot { size: size(s, cut > 0 && s.first <= cut), last: s.last.min(cut), ..*s };
+        let late = |s: &Slot| Slot { size: size(s, s.last > cut), first: s.first.max(cut), ..*s };
+        let (early, first) = arena::place(&slots.iter().map(early).collect::<Vec<_>>());
+        let (late, second) = arena::place(&slots.iter().map(late).collect::<Vec<_>>());
         Self { offsets: [early, late], floats: [first, second] }
     }
 }
 
-/// What passes the cut.
+/// What passes the cut; nothing if no layer is before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cut {
     /// Layers before it.

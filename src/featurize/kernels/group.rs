@@ -128,10 +128,9 @@ impl Lifetimes {
         Self { slots, slot_of }
     }
 
-    /// The slots that hold something between group `g` and the one before.
-    pub(super) fn passing(&self, g: usize) -> impl Iterator<Item = usize> + '_ {
-        let holds = move |s: &Slot| s.size > 0 && s.first <= g && s.last > g;
-        self.slots.iter().enumerate().filter(move |(_, s)| holds(s)).map(|(i, _)| i)
+    /// How many slots hold something between group `g` and the one before.
+    pub(super) fn passing(&self, g: usize) -> usize {
+        self.slots.iter().filter(|s| s.size > 0 && s.first <= g && s.last > g).count()
     }
 
     pub(super) fn slot(&self, value: Value) -> usize {

@@ -207,7 +207,7 @@ impl Builder<'_> {
         let arenas = Arenas::new(&lifetimes.slots, first);
         let place = |v: Value, late: bool| arenas.offsets[usize::from(late)][lifetimes.slot(v)];
         let mut layers = Vec::new();
-        let mut cut = Cut::default();
+        let mut before = layers.len();
         if blocked_input {
             layers.push(Layer {
                 name: String::from("input"),
@@ -223,9 +223,6 @@ impl Builder<'_> {
         }
         for (g, group) in groups.iter().cloned().enumerate() {
             let late = g >= first;
-            if g == first && first > 0 {
-                cut = self.cut(layers.len(), group.start, &place);
-            }
             self.together = if late { self.options.micro_batch } else { 1 };
             let place = |v: Value| Place::Arena(place(v, late));
             let (first, last) = (&nodes[group.start], &nodes[group.end - 1]);
@@ -241,11 +238,16 @@ impl Builder<'_> {
             let output = place(Value::Node(group.end - 1));
             let weights = self.packed.len() - packed;
             layers.push(Layer { name, kind, input, residual, output, from, to, operations, weights });
+            if !late {
+                before = layers.len();
+            }
         }
-        if first == groups.len() && first > 0 {
-            cut = self.cut(layers.len(), nodes.len(), &place);
-        }
-        let last = value_before(nodes.len());
+        let last_early = first.checked_sub(1).and_then(|g| groups.get(g));
+        let cut = last_early.map_or_else(Cut::default, |group| {
+            let value = Value::Node(group.end - 1);
+            Cut::new(before, [false, true].map(|late| place(value, late)), self.shape(value))
+        });
+        let last = nodes.len().checked_sub(1).map_or(Value::Input, Value::Node);
         self.packed.shrink();
         let output = (self.shape(last), Place::Arena(place(last, true)));
         Ok(Plan {
@@ -266,12 +268,6 @@ impl Builder<'_> {
 
     fn shape(&self, value: Value) -> [usize; 3] {
         self.graph.shape(value).unwrap_or_default()
-    }
-
-    /// The cut before `node`.
-    fn cut(&self, layers: usize, node: usize, place: &dyn Fn(Value, bool) -> usize) -> Cut {
-        let value = value_before(node);
-        Cut::new(layers, [false, true].map(|late| place(value, late)), self.shape(value))
     }
 
     /// Name, kind and operations per picture of a step; `None` if it changes nothing.
@@ -299,13 +295,7 @@ impl Builder<'_> {
     /// Multiplications and additions of a node.
     fn operations(&self, index: usize) -> u64 {
         let [_, h, w] = self.shape(Value::Node(index));
-        2 * match &self.graph.nodes()[index].op {
-            Op::Conv(c) => {
-                (c.channels_in / c.groups * c.kernel[0] * c.kernel[1] * c.channels_out * h * w) as u64
-            }
-            Op::Linear(l) => (l.features_in * l.features_out) as u64,
-            _ => 0,
-        }
+        2 * cut::weights(&self.graph.nodes()[index].op) as u64 * (h * w) as u64
     }
 
     /// Expansion (if there is one), depthwise convolution and projection as one step.
@@ -408,11 +398,6 @@ impl Builder<'_> {
         self.packing = self.packing.max(layer.packing());
         layer
     }
-}
-
-/// What is there when node `i` is about to run.
-fn value_before(i: usize) -> Value {
-    i.checked_sub(1).map_or(Value::Input, Value::Node)
 }
 
 fn bounds(activation: Activation) -> Option<[f32; 2]> {

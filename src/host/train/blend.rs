@@ -60,8 +60,7 @@ impl Blend {
         let file = ModelFile::from_bytes(&self.model)?;
         let heads = file.heads()?;
         let kept = sets.iter().filter(|s| !s.auxiliary);
-        let same = |s: &DataSet| heads.iter().any(|h| h.name() == s.name && h.classes() == s.classes);
-        let missing = kept.clone().find(|s| !same(s));
+        let missing = kept.clone().find(|s| !heads.iter().any(|h| s.owns(h)));
         let m = match missing {
             _ if file.network() != network => {
                 format!(

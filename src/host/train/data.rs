@@ -1,6 +1,7 @@
 //! Data sets decoded once, small, and split for validation.
 
 use super::{DataSpec, TrainOptions, fail, image::Image};
+use crate::classify::Head;
 use crate::host::decode::{DecodeOptions, Decoder};
 use crate::host::run::hex;
 use crate::host::source::{self, Object, SourceOptions};
@@ -236,6 +237,11 @@ fn again(e: &Error) -> Error {
 }
 
 impl DataSet {
+    /// Whether a head has this set's name and classes.
+    pub(super) fn owns(&self, head: &Head) -> bool {
+        head.name() == self.name && head.classes() == self.classes
+    }
+
     /// The order of one epoch: `repeat` times the set's size, each class's pictures in shuffled
     /// rounds, classes with probability ∝ count^(1 − balance).
     pub(super) fn draw(&self, balance: f64, rng: &mut Rng) -> Vec<usize> {

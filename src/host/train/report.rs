@@ -137,12 +137,7 @@ fn answers<'a>(
         }
         let data = TensorData::new(input, [part.len(), 3, h, w]);
         let batch = Tensor::<4>::from_data(data, (network.device(), DType::F32));
-        let features = network.featurize(batch)?.into_data().try_into_vec::<f32>().map_err(|e| {
-            fail(
-                ErrorKind::Unsupported,
-                format!("the device gave no f32 features: {e:?}; choose another device"),
-            )
-        })?;
+        let features = features(network, batch)?;
         for row in features.chunks_exact(columns) {
             logits.extend(
                 weight
@@ -153,6 +148,14 @@ fn answers<'a>(
         }
     }
     Ok(logits)
+}
+
+/// Features `[n, d]` of a batch on the network's device.
+pub(super) fn features(network: &NetworkFeaturizer, batch: Tensor<4>) -> Result<Vec<f32>> {
+    network.featurize(batch)?.into_data().try_into_vec::<f32>().map_err(|e| {
+        let m = format!("the device gave no f32 features: {e:?}; choose another device");
+        fail(ErrorKind::Unsupported, m)
+    })
 }
 
 fn measure(set: &DataSet, truth: &[usize], logits: &[f32]) -> Result<HeadReport> {

@@ -1,6 +1,6 @@
 //! Targets that trained models give: distillation.
 
-use super::{Batch, DataSet, TrainOptions, fail};
+use super::{Batch, DataSet, TrainOptions, fail, report::features};
 use crate::classify::Head;
 use crate::featurize::{Featurizer, NetworkFeaturizer};
 use crate::host::run::hex;
@@ -9,7 +9,7 @@ use crate::pca::Rows;
 use crate::preprocess::Step;
 use crate::{ErrorKind, Result};
 use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use core::fmt;
 use sha2::{Digest, Sha256};
 
@@ -46,7 +46,9 @@ impl Teachers {
             let m = format!("{} teachers with a share of {share}; name one, and use 0 to 1", models.len());
             return Err(fail(ErrorKind::InvalidArgument, m));
         }
-        models.iter().try_for_each(|m| ModelFile::from_bytes(m).map(|_| ()))?;
+        for (i, model) in models.iter().enumerate() {
+            ModelFile::from_bytes(model).map_err(|e| e.at(numbered(i)))?;
+        }
         Ok(Self { models, share })
     }
 
@@ -69,10 +71,10 @@ impl Teachers {
     /// Loads them, and makes sure that they fit, before hours of training.
     pub(super) fn load(&self, sets: &[DataSet], options: &TrainOptions) -> Result<School> {
         let load = |(i, model): (usize, &Arc<[u8]>)| {
-            Teacher::load(model, sets, options).map_err(|e| e.at(format!("teacher {}", i + 1)))
+            Teacher::load(model, sets, options).map_err(|e| e.at(numbered(i)))
         };
         let teachers = self.models.iter().enumerate().map(load).collect::<Result<_>>()?;
-        Ok(School { teachers, share: self.share })
+        Ok(School { teachers, device: options.device.clone().inner(), share: self.share })
     }
 }
 
@@ -82,9 +84,14 @@ impl fmt::Debug for Teachers {
     }
 }
 
-/// Teachers at work.
+fn numbered(i: usize) -> String {
+    format!("teacher {}", i + 1)
+}
+
+/// Teachers at work, on one device.
 pub(super) struct School {
     teachers: Vec<Teacher>,
+    device: Device,
     share: f32,
 }
 
@@ -116,8 +123,8 @@ impl Teacher {
         let heads: Vec<Option<Head>> = sets
             .iter()
             .map(|s| {
-                let same = |h: &Head| h.name() == s.name && h.classes() == s.classes;
-                found.iter().position(same).map(|at| found.swap_remove(at))
+                let own = found.iter().position(|h| s.owns(h));
+                own.map(|at| found.swap_remove(at))
             })
             .collect();
         if heads.iter().all(Option::is_none) {
@@ -131,14 +138,6 @@ impl Teacher {
         let network = NetworkFeaturizer::new(&file.network().graph()?, file.weights(), &device)?;
         Ok(Self { network, heads })
     }
-
-    /// Features `[n, d]`.
-    fn features(&self, input: Tensor<4>) -> Result<Vec<f32>> {
-        self.network.featurize(input)?.into_data().try_into_vec::<f32>().map_err(|e| {
-            let m = format!("the device gave no f32 features: {e:?}; choose another device");
-            fail(ErrorKind::Unsupported, m)
-        })
-    }
 }
 
 impl School {
@@ -148,10 +147,10 @@ impl School {
         let n = batch.pictures;
         let mut sums: Vec<Vec<f32>> = batch.targets.iter().map(|t| vec![0.0; t.len()]).collect();
         let mut answered = vec![0u16; sums.len()];
+        let data = TensorData::new(batch.input.clone(), [n, 3, h, w]);
+        let input = Tensor::<4>::from_data(data, (&self.device, DType::F32));
         for teacher in &self.teachers {
-            let data = TensorData::new(batch.input.clone(), [n, 3, h, w]);
-            let features =
-                teacher.features(Tensor::from_data(data, (teacher.network.device(), DType::F32)))?;
+            let features = features(&teacher.network, input.clone())?;
             let rows = Rows::new(&features, teacher.network.feature_len())?;
             for ((head, sum), answered) in teacher.heads.iter().zip(&mut sums).zip(&mut answered) {
                 let Some(head) = head else { continue };
@@ -181,7 +180,6 @@ mod tests {
     use crate::classify::{Reads, softmax::Softmax};
     use crate::featurize::network::{NetworkKind, NetworkSpec};
     use crate::featurize::weights::RandomWeights;
-    use burn::tensor::Device;
 
     /// Two teachers, the second of whom knows both sets; no share reaches rows of other sets' pictures.
     #[test]
@@ -201,7 +199,8 @@ mod tests {
         };
         let heads = [vec![Some(head(2, 0.5)), None], vec![Some(head(2, -0.25)), Some(head(3, 0.125))]];
         let [first, second] = heads;
-        let mut school = School { teachers: vec![teacher(1, first), teacher(2, second)], share: 0.75 };
+        let teachers = vec![teacher(1, first), teacher(2, second)];
+        let mut school = School { teachers, device: device.clone(), share: 0.75 };
         let input: Vec<f32> = (0..3 * 3 * 32 * 32).map(|i| (i % 97) as f32 / 50.0 - 1.0).collect();
         // The second picture is mixed of both sets, the third is the other set's.
         let targets =
@@ -214,7 +213,8 @@ mod tests {
             .iter()
             .map(|t| {
                 let data = TensorData::new(input.clone(), [3, 3, 32, 32]);
-                let features = t.features(Tensor::from_data(data, (&device, DType::F32))).unwrap();
+                let input = Tensor::from_data(data, (&device, DType::F32));
+                let features = features(&t.network, input).unwrap();
                 let mut out = [0.0; 2];
                 t.heads[0].as_ref().unwrap().probabilities(&features[..1280], &mut out).unwrap();
                 out

@@ -77,13 +77,11 @@ impl Plan {
                 barrier: None,
             };
             let (before, after) = self.layers.split_at(self.cut.layers);
-            if !before.is_empty() {
-                for (i, input) in input.chunks(picture).enumerate() {
-                    let run = run(1, input, early);
-                    before.iter().enumerate().for_each(|(at, layer)| each(&Step(&run), layer, at));
-                    // SAFETY: all layers before the cut have run, and the late arena has room for `n`.
-                    unsafe { run.pass(late, i, n) }
-                }
+            for (i, input) in input.chunks(picture).enumerate() {
+                let run = run(1, input, early);
+                before.iter().enumerate().for_each(|(at, layer)| each(&Step(&run), layer, at));
+                // SAFETY: all layers before the cut have run, and the late arena has room for `n`.
+                unsafe { run.pass(late, i, n) }
             }
             let run = run(n, input, late);
             for (at, layer) in after.iter().enumerate() {
