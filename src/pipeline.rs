@@ -298,21 +298,23 @@ impl Pipeline {
         weights: &dyn WeightSource,
         device: &Device,
     ) -> Result<Self> {
-        Ok(Self {
+        let precision = NetworkFeaturizer::precision_on(device, network.precision);
+        let featurizer = NetworkFeaturizer::with_precision(&network.graph()?, weights, device, precision)?;
+        Ok(Self::around(recipe, network, featurizer))
+    }
+
+    /// The same around a network that is ready.
+    fn around(recipe: &Recipe, network: NetworkSpec, featurizer: NetworkFeaturizer) -> Self {
+        Self {
             preprocessor: RecipePreprocessor::new(recipe.clone()),
             network,
-            featurizer: NetworkFeaturizer::with_precision(
-                &network.graph()?,
-                weights,
-                device,
-                NetworkFeaturizer::precision_on(device, network.precision),
-            )?,
+            featurizer,
             projection: None,
             classes: Vec::new(),
             heads: Vec::new(),
             head: 0,
             top: TOP,
-        })
+        }
     }
 }
 

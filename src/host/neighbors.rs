@@ -49,6 +49,38 @@ impl Neighbors {
     pub fn distances(&self) -> &[f32] {
         &self.distances
     }
+
+    /// The share of the true nearest of `points` that are among those found, looked for exactly for
+    /// `sample` of the `queries`, evenly spread: what a graph or lists miss.
+    ///
+    /// ```
+    /// use fruitcore::{host::neighbors::{Graph, nearest}, pca::Rows};
+    /// let points: Vec<f32> = (0..400).map(|i| (i * i % 397) as f32).collect();
+    /// let (points, queries) = (Rows::new(&points, 2)?, Rows::new(&points[..40], 2)?);
+    /// assert_eq!(nearest(points, queries, 5)?.recall(points, queries, 20)?, 1.0);
+    /// assert!(Graph::new(points)?.nearest(queries, 5)?.recall(points, queries, 20)? > 0.9);
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`nearest`]; [`ErrorKind::Shape`] if these aren't the queries that were answered.
+    pub fn recall(&self, points: Rows<'_>, queries: Rows<'_>, sample: usize) -> Result<f64> {
+        let (n, d, k) = (queries.len(), queries.columns(), self.k);
+        if self.indices.len() != n * k {
+            let m = format!("{n} queries, but neighbours of {} were found", self.indices.len() / k.max(1));
+            return Err(error(ErrorKind::Shape, m));
+        }
+        let sample = sample.clamp(1, n.max(1));
+        let chosen: Vec<usize> = (0..sample.min(n)).map(|i| i * n / sample).collect();
+        let values: Vec<f32> = chosen.iter().flat_map(|i| &queries.data()[i * d..][..d]).copied().collect();
+        let exact = nearest(points, Rows::new(&values, d)?, k)?;
+        let hits = chosen.iter().zip(exact.distances().chunks(k.max(1))).map(|(i, exact)| {
+            // As far as the last of the true ones: equally near points serve as well.
+            let most = exact.last().copied().unwrap_or_default() * (1.0 + 1e-6);
+            self.distances[i * k..][..k].iter().filter(|distance| **distance <= most).count()
+        });
+        Ok(hits.sum::<usize>() as f64 / exact.distances().len().max(1) as f64)
+    }
 }
 
 /// The `k` nearest of `points` for each of `queries`.

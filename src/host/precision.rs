@@ -50,6 +50,8 @@ pub struct Compare {
     pub limit: u64,
     /// Workers and memory.
     pub limits: Limits,
+    /// Count the pictures beside the work, so that [`Control::progress`] knows how many there are.
+    pub count_ahead: bool,
 }
 
 impl Default for Compare {
@@ -60,6 +62,7 @@ impl Default for Compare {
             source: SourceOptions::default(),
             limit: 2000,
             limits: Limits::default(),
+            count_ahead: false,
         }
     }
 }
@@ -169,8 +172,9 @@ impl Compare {
             part_size: PART,
             limit: Some(self.limit),
             strict: false,
-            count_ahead: false,
+            count_ahead: self.count_ahead,
         };
+        control.again();
         let featurizer = setup.featurizer();
         let mut found = Found {
             network: setup.network().precision(Precision::F32).to_string(),

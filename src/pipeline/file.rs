@@ -4,9 +4,9 @@ use super::{
     FORMAT, Pipeline, PipelineBuilder, ProjectionNote, Storage, VERSION, fail, heads, key, tensor, write,
 };
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Featurizer, Result,
     classify::{Head, Reads},
-    featurize::{network::NetworkSpec, weights::WeightSource},
+    featurize::{NetworkFeaturizer, network::NetworkSpec, weights::WeightSource},
     pca::{Parts, Projection},
     preprocess::Recipe,
     state::Checksum,
@@ -166,12 +166,50 @@ impl<'a> PipelineFile<'a> {
     /// # Errors
     /// What the network refuses about the weights.
     pub fn load_with(&self, weights: &dyn WeightSource, device: &Device) -> Result<Pipeline> {
-        Pipeline::assemble(&self.recipe, self.network, weights, device).map(|pipeline| Pipeline {
+        let pipeline = Pipeline::assemble(&self.recipe, self.network, weights, device)?;
+        Ok(self.fill(pipeline))
+    }
+
+    /// Makes it ready to run with a network that is ready already: one whose packed weights lie in
+    /// flash ([`Plan::from_bytes`](crate::featurize::kernels::Plan::from_bytes)), so that the artifact
+    /// need not hold them. It must be the network the artifact was fitted with, which only the caller
+    /// can know.
+    ///
+    /// ```no_run
+    /// use burn::tensor::Device;
+    /// use fruitcore::featurize::{NetworkFeaturizer, kernels::{Plan, PlanOptions}};
+    /// use fruitcore::pipeline::{Pipeline, PipelineFile};
+    /// # fn robot(artifact: &[u8], flash: &'static [u8]) -> fruitcore::Result<Pipeline> {
+    /// let file = PipelineFile::from_bytes(artifact)?;
+    /// let plan = Plan::from_bytes(&file.network().graph()?, flash, &PlanOptions::default())?;
+    /// file.load_network(NetworkFeaturizer::from_plan(plan, &Device::default()))
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if it takes other pictures or gives another number of features.
+    pub fn load_network(&self, network: NetworkFeaturizer) -> Result<Pipeline> {
+        let graph = self.network.graph()?;
+        let found = (network.input_shape(), network.feature_len());
+        let expected = (graph.input_shape(), graph.feature_len());
+        if found != expected {
+            let m = format!(
+                "this network makes {} features of {:?}, the artifact's {} of {:?}; give the one it was fitted with",
+                found.1, found.0, expected.1, expected.0
+            );
+            return Err(fail(ErrorKind::Shape, m));
+        }
+        Ok(self.fill(Pipeline::around(&self.recipe, self.network, network)))
+    }
+
+    /// What was fitted, behind the network.
+    fn fill(&self, pipeline: Pipeline) -> Pipeline {
+        Pipeline {
             projection: Some(self.projection.clone()),
             classes: self.classes.clone(),
             heads: self.heads.clone(),
             ..pipeline
-        })
+        }
     }
 
     /// Starts writing this artifact anew, to add or replace a head or a note. Weights inside are

@@ -46,6 +46,26 @@ fn pixels() -> Vec<u8> {
 }
 
 #[test]
+fn a_network_that_is_ready_serves_an_artifact_without_weights() {
+    let f = fitted();
+    let bytes = builder(&f).to_bytes().unwrap();
+    let file = PipelineFile::from_bytes(&bytes).unwrap();
+    let (device, pixels) = (Device::default(), pixels());
+    let network = |spec: NetworkSpec| {
+        let graph = spec.graph().unwrap();
+        NetworkFeaturizer::new(&graph, &RandomWeights::new(&graph, 7), &device).unwrap()
+    };
+    let found = file.load_network(network(f.spec)).unwrap().transform(&frame(&pixels)).unwrap();
+    let expected = file.load_with(&f.weights, &device).unwrap().transform(&frame(&pixels)).unwrap();
+    assert_eq!(found, expected);
+    for other in [f.spec.input(32, 64), f.spec.width(1.4)] {
+        let e = file.load_network(network(other)).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::Shape);
+        assert!(e.message().contains("1280 of [3, 32, 32]"), "{e}");
+    }
+}
+
+#[test]
 fn what_was_written_is_read_and_runs_the_same() {
     let f = fitted();
     let bytes = builder(&f).weights(&f.weights, Storage::F32).to_bytes().unwrap();

@@ -1,6 +1,7 @@
 //! The command line tool as its users meet it: arguments, files, messages and exit statuses.
 #![cfg(feature = "cli")]
 mod bad_input;
+mod bucket;
 mod classify;
 mod cloud;
 mod demo;

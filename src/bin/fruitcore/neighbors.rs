@@ -74,20 +74,12 @@ fn look(rows: Rows<'_>, queries: Rows<'_>, k: usize, how: SearchName) -> fruitco
         return nearest(rows, queries, k);
     }
     let found = Graph::new(rows)?.nearest(queries, k)?;
-    let (step, d) = (queries.len().div_ceil(SAMPLE).max(1), queries.columns());
-    let sample: Vec<usize> = (0..queries.len()).step_by(step).collect();
-    let values: Vec<f32> = sample.iter().flat_map(|i| &queries.data()[i * d..][..d]).copied().collect();
-    let exact = nearest(rows, Rows::new(&values, d)?, k)?;
-    let hits: usize = sample
-        .iter()
-        .zip(exact.indices().chunks(k))
-        .map(|(i, exact)| found.indices()[i * k..][..k].iter().filter(|found| exact.contains(found)).count())
-        .sum();
+    let sample = queries.len().min(SAMPLE);
     eprintln!(
         "looked for by a graph over {}: {:.1} % of the nearest were found, on {}",
         counted(rows.len() as u64, "row", "rows"),
-        100.0 * hits as f64 / (k * sample.len()).max(1) as f64,
-        counted(sample.len() as u64, "picture", "pictures"),
+        100.0 * found.recall(rows, queries, sample)?,
+        counted(sample as u64, "picture", "pictures"),
     );
     Ok(found)
 }

@@ -27,7 +27,8 @@ pub(crate) fn precision(args: &PrecisionArgs) -> Result<(), Failure> {
     let given = given || shape.variant.is_some() || shape.width.is_some() || shape.input_size.is_some();
     let control = Control::default();
     let input = &args.source.input;
-    let found = progress::watch(&control, true, || {
+    compare.count_ahead = progress::count_ahead(input, args.quiet);
+    let found = progress::watch(&control, args.quiet, || {
         if given {
             let setup = |precision| {
                 let builder = network::shape(network::begin(args.json), shape).precision(precision);

@@ -139,6 +139,10 @@ impl Speed {
 
     fn per_second(&mut self, images: u64) -> Option<f64> {
         let now = Instant::now();
+        // Another pass has begun.
+        if self.0.back().is_some_and(|(_, last)| images < *last) {
+            self.0.clear();
+        }
         self.0.push_back((now, images));
         while self.0.len() > 2 && self.0.front().is_some_and(|(t, _)| now - *t > WINDOW) {
             self.0.pop_front();

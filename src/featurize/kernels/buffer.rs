@@ -62,11 +62,6 @@ impl Buffer {
         self.0.len() * LANES
     }
 
-    /// Gives back room that isn't used.
-    pub(super) fn shrink(&mut self) {
-        self.0.shrink_to_fit();
-    }
-
     pub(super) fn as_slice(&self) -> &[f32] {
         // SAFETY: `Line` is `repr(C)` around 16 floats and has no padding (its size is its
         // alignment), so the lines are `16 · len` initialised floats.
@@ -84,4 +79,34 @@ impl Buffer {
         // SAFETY: as in `as_slice`; the borrow is exclusive.
         unsafe { core::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
     }
+}
+
+/// Packed weights.
+#[derive(Clone)]
+pub(super) enum Weights {
+    Own(Buffer),
+    /// In the program's own memory, as a board's flash; starts on a cache line.
+    Lent(&'static [f32]),
+}
+
+impl Weights {
+    pub(super) fn none() -> Self {
+        Self::Lent(&[])
+    }
+
+    pub(super) fn as_slice(&self) -> &[f32] {
+        match self {
+            Self::Own(buffer) => buffer.as_slice(),
+            Self::Lent(floats) => floats,
+        }
+    }
+}
+
+/// Bytes as floats of this machine's order; `None` unless they start on a cache line and end with one.
+pub(super) fn floats(bytes: &'static [u8]) -> Option<&'static [f32]> {
+    // SAFETY: any bits are an `f32`, and `Line` is nothing but floats.
+    let (before, lines, after) = unsafe { bytes.align_to::<Line>() };
+    // SAFETY: as in `Buffer::as_slice`.
+    (before.is_empty() && after.is_empty())
+        .then(|| unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * LANES) })
 }

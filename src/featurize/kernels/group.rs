@@ -29,16 +29,19 @@ pub(super) fn groups(graph: &Graph) -> Vec<Group> {
     // Whether node `i` is read by node `i + 1` alone, as its input.
     let feeds_next =
         |i: usize| readers[i] == 1 && nodes.get(i + 1).is_some_and(|next| next.input == Value::Node(i));
-    let op = |i: usize| nodes.get(i).map(|n| &n.op);
+    let conv = |i: usize| match nodes.get(i).map(|n| &n.op) {
+        Some(Op::Conv(c)) => Some(c),
+        _ => None,
+    };
     let mut all: Vec<Group> = Vec::new();
     let mut i = 0;
     while i < nodes.len() {
-        let depthwise = i + usize::from(op(i).is_some_and(is_pointwise) && nodes[i].input != Value::Input);
-        let fuses = op(depthwise).is_some_and(is_depthwise)
+        let depthwise = i + usize::from(conv(i).is_some_and(is_pointwise) && nodes[i].input != Value::Input);
+        let fuses = conv(depthwise).is_some_and(is_depthwise)
             && (i..=depthwise).all(feeds_next)
             && nodes[i].input != Value::Input
             && (i..=depthwise).all(|i| !has_residual(&nodes[i].op))
-            && op(depthwise + 1).is_some_and(is_pointwise);
+            && conv(depthwise + 1).is_some_and(is_pointwise);
         let end = if fuses { depthwise + 2 } else { i + 1 };
         all.push(i..end);
         i = end;
@@ -47,13 +50,12 @@ pub(super) fn groups(graph: &Graph) -> Vec<Group> {
 }
 
 /// 1 × 1, stride 1, over all channels.
-pub(super) fn is_pointwise(op: &Op) -> bool {
-    matches!(op, Op::Conv(c) if c.groups == 1
-        && c.kernel == [1, 1] && c.stride == [1, 1] && c.padding == Padding::default())
+pub(super) fn is_pointwise(c: &Conv) -> bool {
+    c.groups == 1 && c.kernel == [1, 1] && c.stride == [1, 1] && c.padding == Padding::default()
 }
 
-fn is_depthwise(op: &Op) -> bool {
-    matches!(op, Op::Conv(c) if c.groups > 1 && c.groups == c.channels_in && c.channels_out == c.channels_in)
+fn is_depthwise(c: &Conv) -> bool {
+    c.groups > 1 && c.groups == c.channels_in && c.channels_out == c.channels_in
 }
 
 fn has_residual(op: &Op) -> bool {

@@ -255,12 +255,11 @@ pub(super) struct WinogradLayer {
 }
 
 impl WinogradLayer {
-    /// `None` where the algorithm doesn't apply or wouldn't pay.
+    /// Without places for its weights; `None` where the algorithm doesn't apply or wouldn't pay.
     pub(super) fn new(
         c: &Conv,
         to: [usize; 3],
         micro_batch: usize,
-        [weights, bias]: [usize; 2],
         bounds: Option<[f32; 2]>,
     ) -> Option<Self> {
         let sizes = [c.channels_in, c.channels_out];
@@ -283,7 +282,7 @@ impl WinogradLayer {
         let least = if streamed > 0 { 112 } else { 28 };
         let chunk = (NEAR * 3 / 2 / per_tile).max(least).min(total);
         let chunk = total.div_ceil(total.div_ceil(chunk));
-        Some(Self { weights, bias, bounds, sizes, padding: c.padding, tiles, chunk })
+        Some(Self { weights: 0, bias: 0, bounds, sizes, padding: c.padding, tiles, chunk })
     }
 
     /// Floats between transformed input matrices; a cache line more than needed, so that matrices

@@ -39,15 +39,18 @@
 
 mod arena;
 mod buffer;
+mod build;
 mod cut;
 mod depthwise;
 mod exec;
 mod gemm;
 mod group;
+mod image;
 mod inverted;
 mod isa;
 mod layer;
 mod pack;
+mod packing;
 mod peak;
 mod plan;
 mod pool;
@@ -67,6 +70,7 @@ mod winograd;
 mod tests;
 
 use super::Precision;
+pub use image::Aligned;
 pub use plan::{Plan, PlanOptions, Workspace};
 pub use profile::LayerProfile;
 pub(super) use shelf::Shared;

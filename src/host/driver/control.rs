@@ -107,6 +107,14 @@ impl Control {
         self.0.total.store(total.saturating_add(1), Relaxed);
     }
 
+    /// Counts from zero: another pass over the pictures.
+    pub(crate) fn again(&self) {
+        let c = &*self.0;
+        for counter in [&c.images, &c.rejected, &c.bytes, &c.skipped, &c.total, &c.parts] {
+            counter.store(0, Relaxed);
+        }
+    }
+
     pub(super) fn fetching(&self, bytes: u64) {
         self.0.in_flight.fetch_add(bytes, Relaxed);
     }

@@ -12,11 +12,12 @@ use fruitcore::{
     Featurizer, Frame, PixelFormat, Preprocessor, Result,
     featurize::{
         NetworkFeaturizer,
+        kernels::{Plan, PlanOptions},
         network::{NetworkKind, NetworkSpec},
         weights::{Checkpoint, RandomWeights},
     },
     pca::{CovariancePca, IncrementalPca, Keep, Projection, Rows},
-    pipeline::Pipeline,
+    pipeline::{Pipeline, PipelineFile},
     preprocess::{Preset, RecipePreprocessor},
 };
 use panic_halt as _;
@@ -116,6 +117,28 @@ pub unsafe extern "C" fn fruitcore_robot(checkpoint: *const u8, length: usize) -
 pub unsafe extern "C" fn fruitcore_pipeline(artifact: *const u8, length: usize) -> *mut Pipeline {
     // SAFETY: the caller's promise.
     let pipeline = Pipeline::from_bytes(unsafe { slice(artifact, length) }, &Device::flex());
+    pipeline.map_or(core::ptr::null_mut(), |pipeline| Box::into_raw(Box::new(pipeline)))
+}
+
+/// The same with weights that stay where they are; null if one of both is damaged or for another network.
+///
+/// # Safety
+/// `artifact` points to `length` bytes, `plan` to `plan_length` bytes that nobody ever changes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fruitcore_flash(
+    artifact: *const u8,
+    length: usize,
+    plan: *const u8,
+    plan_length: usize,
+) -> *mut Pipeline {
+    // SAFETY: the caller's promise.
+    let (artifact, plan) = unsafe { (slice(artifact, length), slice(plan, plan_length)) };
+    let pipeline = PipelineFile::from_bytes(artifact).and_then(|file| {
+        let mut options = PlanOptions::default();
+        options.micro_batch = 1;
+        let plan = Plan::from_bytes(&file.network().graph()?, plan, &options)?;
+        file.load_network(NetworkFeaturizer::from_plan(plan, &Device::flex()))
+    });
     pipeline.map_or(core::ptr::null_mut(), |pipeline| Box::into_raw(Box::new(pipeline)))
 }
 

@@ -34,4 +34,7 @@ pub(crate) struct PrecisionArgs {
     /// As JSON on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// No progress line
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }

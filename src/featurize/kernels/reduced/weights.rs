@@ -18,6 +18,17 @@ impl Engine {
         if self.whole { [steps.div_ceil(group), 0] } else { [steps / group, steps % group] }
     }
 
+    /// Rows of weights for a tap.
+    pub(in super::super) fn rows(&self, channels: usize) -> usize {
+        let [groups, tail] = self.groups(channels);
+        groups * (LANES / self.words) + tail
+    }
+
+    /// Rows before the weights: in integers, scales and totals.
+    pub(in super::super) fn head(&self) -> usize {
+        if self.form.is_integer() { 2 } else { 0 }
+    }
+
     /// Whether sums of so many products can't overflow.
     pub(in super::super) fn fits(&self, products: usize) -> bool {
         !self.form.is_integer() || products < (i32::MAX / (255 * 127)) as usize
@@ -25,14 +36,14 @@ impl Engine {
 }
 
 /// Appends, in integers, `[blocks · 16]` scales and `[blocks · 16]` totals; then a product's weights,
-/// [`Tile::b`](super::dot::Tile::b) panel by panel. The offset of the weights.
+/// [`Tile::b`](super::dot::Tile::b) panel by panel.
 pub(in super::super) fn pack(
     into: &mut Buffer,
     folded: &Folded<'_>,
     [channels, out]: [usize; 2],
     taps: usize,
     engine: &Engine,
-) -> usize {
+) {
     let blocks = out.div_ceil(LANES);
     let at = |o: usize, c: usize, tap: usize| folded.at(o, c * taps + tap);
     let mut scales = Vec::new();
@@ -70,7 +81,7 @@ pub(in super::super) fn pack(
     let group = LANES / engine.words;
     let order = rows(groups * group + tail, taps, group);
     let start = into.len();
-    into.extend_zeros((groups * group + tail) * taps * blocks * LANES);
+    into.extend_zeros(engine.rows(channels) * taps * blocks * LANES);
     let mut words = into.as_mut_words()[start..].iter_mut();
     for first in (0..blocks).step_by(engine.nb) {
         let columns = first * LANES..(first + engine.nb).min(blocks) * LANES;
@@ -80,5 +91,4 @@ pub(in super::super) fn pack(
             }
         }
     }
-    start
 }

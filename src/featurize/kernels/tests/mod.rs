@@ -66,7 +66,10 @@ fn plans(graph: &Graph, weights: &dyn WeightSource, options: PlanOptions) -> Vec
     if !options.precision.is_full() && options.isa == Isa::Plain {
         let kernels = super::isa::kernels(options.isa).unwrap();
         let models = super::reduced::models(options.precision).into_iter();
-        all.extend(models.map(|e| Plan::with_engine(graph, weights, &options, kernels, Some(e)).unwrap()));
+        all.extend(models.map(|engine| {
+            let (plan, packing) = super::build::build(graph, &options, kernels, Some(engine)).unwrap();
+            plan.packed(&packing, weights).unwrap()
+        }));
     }
     all
 }

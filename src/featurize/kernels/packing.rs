@@ -1,0 +1,174 @@
+//! What the packed weights are made of: known before any weight is.
+
+use super::super::fold::Folded;
+use super::super::network::{Activation, Conv, Linear, Padding};
+use super::super::weights::WeightSource;
+use super::buffer::Buffer;
+use super::layer::blocks;
+use super::reduced::{self, Engine};
+use super::simd::LANES;
+use super::{pack, winograd};
+use crate::Result;
+use alloc::vec::Vec;
+
+/// What has weights.
+#[derive(Clone, Copy)]
+pub(super) enum Operation<'g> {
+    Conv(&'g Conv),
+    Linear(&'g Linear),
+}
+
+impl Operation<'_> {
+    /// Channels in and out.
+    pub(super) fn sizes(self) -> [usize; 2] {
+        match self {
+            Self::Conv(c) => [c.channels_in, c.channels_out],
+            Self::Linear(l) => [l.features_in, l.features_out],
+        }
+    }
+
+    fn taps(self) -> usize {
+        match self {
+            Self::Conv(c) => c.kernel[0] * c.kernel[1],
+            Self::Linear(_) => 1,
+        }
+    }
+
+    fn folded<'w>(self, weights: &'w dyn WeightSource) -> Result<Folded<'w>> {
+        match self {
+            Self::Conv(c) => Folded::conv(c, weights),
+            Self::Linear(l) => Folded::linear(l, weights),
+        }
+    }
+
+    /// What tells it from operations whose weights look alike.
+    fn describe(self, mut word: impl FnMut(u64)) {
+        let (name, activation) = match self {
+            Self::Conv(c) => (&c.name, c.activation),
+            Self::Linear(l) => (&l.name, l.activation),
+        };
+        name.bytes().for_each(|b| word(b.into()));
+        self.sizes().into_iter().for_each(|n| word(n as u64));
+        word(match activation {
+            Activation::None => 0,
+            Activation::Relu => 1,
+            Activation::Relu6 => 2,
+        });
+        if let Self::Conv(c) = self {
+            let Padding { top, left, bottom, right } = c.padding;
+            let padding = [top, left, bottom, right, c.groups];
+            c.kernel.into_iter().chain(c.stride).chain(padding).for_each(|n| word(n as u64));
+            word(c.norm.as_ref().map_or(0, |n| n.epsilon.to_bits().into()));
+        }
+    }
+}
+
+/// The form a kernel reads weights in.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// Panels, for groups of `group` input channels.
+    Product { group: usize },
+    /// The same 36 times, transformed.
+    Winograd,
+    /// A filter a channel.
+    Depthwise,
+    /// As an engine of reduced precision reads them.
+    Reduced(&'static Engine),
+}
+
+impl Form {
+    /// What tells it from other forms.
+    fn describe(self) -> [usize; 4] {
+        match self {
+            Self::Product { group } => [0, group, 0, 0],
+            Self::Winograd => [1, 0, 0, 0],
+            Self::Depthwise => [2, 0, 0, 0],
+            Self::Reduced(e) => {
+                [3 + usize::from(e.form.is_integer()), e.words << 8 | e.weights, e.nb, e.whole.into()]
+            }
+        }
+    }
+}
+
+/// Biases and weights, one operation after the other.
+pub(super) struct Packing<'g> {
+    items: Vec<(Operation<'g>, Form)>,
+    floats: usize,
+    /// Blocks in a panel of full precision.
+    nb: usize,
+}
+
+impl<'g> Packing<'g> {
+    pub(super) fn new(nb: usize) -> Self {
+        Self { items: Vec::new(), floats: 0, nb }
+    }
+
+    /// Floats so far.
+    pub(super) fn floats(&self) -> usize {
+        self.floats
+    }
+
+    /// One more operation: the places of its weights and of its bias.
+    pub(super) fn push(&mut self, op: Operation<'g>, form: Form) -> [usize; 2] {
+        let [channels, out] = op.sizes();
+        let row = blocks(out) * LANES;
+        let (head, rows) = match form {
+            Form::Product { .. } => (0, channels * op.taps()),
+            Form::Winograd => (0, channels * winograd::MATRICES),
+            Form::Depthwise => (0, op.taps()),
+            Form::Reduced(engine) => (engine.head() * row, engine.rows(channels) * op.taps()),
+        };
+        let bias = self.floats;
+        let weights = bias + row + head;
+        self.floats = weights + rows * row;
+        self.items.push((op, form));
+        [weights, bias]
+    }
+
+    /// Folds and packs all of them.
+    ///
+    /// # Errors
+    /// What `weights` returns for a missing or misshapen tensor; [`Limit`](crate::ErrorKind::Limit) if the
+    /// memory isn't there.
+    pub(super) fn pack(&self, weights: &dyn WeightSource) -> Result<Buffer> {
+        let mut packed = Buffer::with_capacity(self.floats)?;
+        for (op, form) in &self.items {
+            let (folded, sizes, taps) = (op.folded(weights)?, op.sizes(), op.taps());
+            pack::bias(&mut packed, &folded);
+            match form {
+                Form::Product { group } => pack::product(&mut packed, &folded, sizes, taps, *group, self.nb),
+                Form::Winograd => pack::winograd(&mut packed, &folded, sizes, self.nb),
+                Form::Depthwise => pack::depthwise(&mut packed, &folded, sizes[0], taps),
+                Form::Reduced(engine) => reduced::pack(&mut packed, &folded, sizes, taps, engine),
+            }
+        }
+        debug_assert_eq!(packed.len(), self.floats);
+        Ok(packed)
+    }
+
+    /// Equal for packings whose weights serve each other.
+    pub(super) fn digest(&self) -> u64 {
+        let mut digest = Fnv::default();
+        digest.word(self.nb as u64);
+        for (op, form) in &self.items {
+            form.describe().into_iter().for_each(|n| digest.word(n as u64));
+            op.describe(|n| digest.word(n));
+        }
+        digest.0
+    }
+}
+
+/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits), over words.
+pub(super) struct Fnv(pub(super) u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    pub(super) fn word(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0000_01b3);
+    }
+}
