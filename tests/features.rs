@@ -104,7 +104,8 @@ mod ndarray {
 #[cfg(feature = "wgpu")]
 mod wgpu {
     use super::*;
-    use burn::tensor::DeviceKind;
+    use burn::tensor::{DType, DeviceKind};
+    use fruitcore::{ErrorKind, featurize::Precision};
 
     fn device() -> Device {
         let software = std::env::var("FRUITCORE_WGPU").is_ok_and(|v| v == "cpu");
@@ -128,5 +129,33 @@ mod wgpu {
     #[test]
     fn vgg16() {
         compare(&device(), "wgpu", 1e-4, |s| s.kind == NetworkKind::Vgg16 && is_small(s));
+    }
+
+    /// As far as half precision carries, where the adapter has it; else the error that says so.
+    #[test]
+    fn half_precision() {
+        let (device, generated) = (device(), Generated::new());
+        let small = |g: &Golden| is_small(&g.spec) && !is_wide(&g.spec);
+        let cases: Vec<Golden> = Variant::ALL.iter().flat_map(|v| goldens(*v)).filter(small).collect();
+        assert!(!cases.is_empty());
+        for golden in &cases {
+            let graph = golden.spec.graph().unwrap();
+            let net = NetworkFeaturizer::with_precision(&graph, &generated, &device, Precision::F16);
+            if !device.supports_dtype(DType::F16) {
+                let e = net.err().unwrap();
+                assert_eq!(e.kind(), ErrorKind::Unsupported);
+                assert!(e.message().contains("f16"), "{e}");
+                continue;
+            }
+            let net = net.unwrap();
+            assert_eq!(net.precision(), Precision::F16);
+            let error = relative_error(&features(&net, golden, &generated, &device), &golden.features);
+            println!("wgpu f16 {}: {error:.1e}", golden.spec);
+            assert!((1e-6..5e-2).contains(&error), "{}: relative error {error:.2e}", golden.spec);
+        }
+        // What only the CPU has is refused here.
+        let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(32, 32).graph().unwrap();
+        let net = NetworkFeaturizer::with_precision(&graph, &generated, &device, Precision::Int8);
+        assert!(net.err().unwrap().message().contains("CPU"));
     }
 }

@@ -272,6 +272,12 @@ fn a_blend_lies_between_two_epochs() {
         }
     }
 
+    // One that was trained on larger pictures is as good.
+    let mut large = options(1);
+    (large.network, large.recipe) = (large.network.input(40, 40), Preset::Simple.recipe(40).unwrap());
+    large.blend = blended.blend.clone();
+    run(&sets, &large, &dir.path().join("large")).unwrap();
+
     // One of another training is refused before anything is learned.
     let other = [data(dir.path(), "other", true)];
     let e = run(&other, &blended, &dir.path().join("refused")).unwrap_err();

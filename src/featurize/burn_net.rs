@@ -1,5 +1,6 @@
 //! Burn's executor: a network's definition as tensors and operations on any device.
 
+use super::Precision;
 use super::fold::Folded;
 use super::network::{Activation, Conv, FlattenOrder, Graph, Linear, Op, Padding, Pool, Value};
 use super::weights::WeightSource;
@@ -16,6 +17,8 @@ pub(super) struct BurnNet {
     /// For each node the last node that reads it.
     last_use: Vec<usize>,
     feature_len: usize,
+    /// `f32` or `f16`.
+    precision: Precision,
 }
 
 struct Layer {
@@ -46,18 +49,24 @@ enum Step {
 }
 
 impl BurnNet {
-    pub(super) fn new(graph: &Graph, source: &dyn WeightSource, device: &Device) -> Result<Self> {
+    pub(super) fn new(
+        graph: &Graph,
+        source: &dyn WeightSource,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self> {
+        let weights = Weights { source, device, dtype: dtype(precision) };
         let nodes = graph.nodes();
         let mut layers = Vec::with_capacity(nodes.len());
         let mut last_use = vec![usize::MAX; nodes.len()];
         for (i, node) in nodes.iter().enumerate() {
             let step = match &node.op {
-                Op::Conv(c) => conv(c, source, device)?,
+                Op::Conv(c) => conv(c, &weights)?,
                 Op::MaxPool(p) => Step::MaxPool(pool(p)),
                 Op::AdaptiveAvgPool(size) => Step::AdaptiveAvgPool(*size),
                 Op::GlobalAvgPool => Step::GlobalAvgPool,
                 Op::Flatten(order) => Step::Flatten(*order),
-                Op::Linear(l) => linear(l, source, device)?,
+                Op::Linear(l) => linear(l, &weights)?,
             };
             for value in [Some(node.input), step.residual()].into_iter().flatten() {
                 if let Value::Node(used) = value
@@ -68,12 +77,19 @@ impl BurnNet {
             }
             layers.push(Layer { input: node.input, step });
         }
-        Ok(Self { layers, last_use, feature_len: graph.feature_len() })
+        Ok(Self { layers, last_use, feature_len: graph.feature_len(), precision })
     }
 
-    /// `[n, c, h, w]` of the graph's input shape, on the device of the weights, to features.
+    /// What all of it is computed in.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// `[n, c, h, w]` of the graph's input shape, in `f32` and on the device of the weights, to features
+    /// in `f32`.
     pub(super) fn forward(&self, batch: Tensor<4>) -> Result<Tensor<2>> {
         let [n, ..] = batch.dims();
+        let batch = if self.precision.is_full() { batch } else { batch.cast(dtype(self.precision)) };
         let mut values = Values { batch, nodes: Vec::with_capacity(self.layers.len()) };
         for (i, layer) in self.layers.iter().enumerate() {
             // Given up at their last use, so that memory is used again and not summed up.
@@ -92,7 +108,8 @@ impl BurnNet {
             0 => values.batch,
             count => values.read(Value::Node(count - 1), |_| true)?,
         };
-        Ok(last.reshape([n, self.feature_len]))
+        let features = last.reshape([n, self.feature_len]);
+        Ok(if self.precision.is_full() { features } else { features.cast(DType::F32) })
     }
 }
 
@@ -158,16 +175,34 @@ fn activate(x: Tensor<4>, activation: Activation) -> Tensor<4> {
     }
 }
 
-fn conv(c: &Conv, source: &dyn WeightSource, device: &Device) -> Result<Step> {
-    let folded = Folded::conv(c, source)?;
+/// Where weights come from, where they go, and in what.
+struct Weights<'a> {
+    source: &'a dyn WeightSource,
+    device: &'a Device,
+    dtype: DType,
+}
+
+impl Weights<'_> {
+    fn tensor<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+        let tensor = Tensor::from_data(TensorData::new(values, shape), (self.device, DType::F32));
+        if self.dtype == DType::F32 { tensor } else { tensor.cast(self.dtype) }
+    }
+}
+
+fn dtype(precision: Precision) -> DType {
+    if precision == Precision::F16 { DType::F16 } else { DType::F32 }
+}
+
+fn conv(c: &Conv, weights: &Weights<'_>) -> Result<Step> {
+    let folded = Folded::conv(c, weights.source)?;
     let bias = folded.bias.iter().map(|&b| b as f32).collect();
     let shape = [c.channels_out, c.channels_in / c.groups, c.kernel[0], c.kernel[1]];
     let p = c.padding;
     let symmetric = p.top == p.bottom && p.left == p.right;
     let inside = if symmetric { [p.top, p.left] } else { [0, 0] };
     Ok(Step::Conv {
-        weight: tensor(folded.weights(), shape, device),
-        bias: tensor(bias, [c.channels_out], device),
+        weight: weights.tensor(folded.weights(), shape),
+        bias: weights.tensor(bias, [c.channels_out]),
         options: ConvOptions::new(c.stride, inside, [1, 1], c.groups),
         pad: (!symmetric).then_some(p),
         residual: c.residual,
@@ -175,13 +210,14 @@ fn conv(c: &Conv, source: &dyn WeightSource, device: &Device) -> Result<Step> {
     })
 }
 
-fn linear(l: &Linear, source: &dyn WeightSource, device: &Device) -> Result<Step> {
+fn linear(l: &Linear, weights: &Weights<'_>) -> Result<Step> {
+    let source = weights.source;
     let shape = [l.features_out, l.features_in];
     let weight = source.tensor(&format!("{}.weight", l.name), &shape)?.into_owned();
     let bias = source.tensor(&format!("{}.bias", l.name), &shape[..1])?.into_owned();
     Ok(Step::Linear {
-        weight: tensor::<2>(weight, shape, device).transpose(),
-        bias: tensor(bias, [1, l.features_out], device),
+        weight: weights.tensor(weight, shape).transpose(),
+        bias: weights.tensor(bias, [1, l.features_out]),
         activation: l.activation,
     })
 }
@@ -189,8 +225,4 @@ fn linear(l: &Linear, source: &dyn WeightSource, device: &Device) -> Result<Step
 fn pool(p: &Pool) -> MaxPoolOptions<2> {
     let Padding { top, left, bottom, right } = p.padding;
     MaxPoolOptions::new(p.kernel).with_stride(p.stride).with_padding_pairs([(top, bottom), (left, right)])
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }

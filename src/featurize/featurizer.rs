@@ -74,7 +74,7 @@ impl NetworkFeaturizer {
         Self::with_precision(graph, source, device, Precision::F32)
     }
 
-    /// [`new`](Self::new) in another precision, which the CPU devices have.
+    /// [`new`](Self::new) in another precision: bf16 or int8 on the CPU devices, f16 on others that have it.
     ///
     /// ```
     /// use burn::tensor::Device;
@@ -89,7 +89,7 @@ impl NetworkFeaturizer {
     /// ```
     ///
     /// # Errors
-    /// As [`new`](Self::new); [`ErrorKind::Unsupported`] for a reduced precision on another device, or
+    /// As [`new`](Self::new); [`ErrorKind::Unsupported`] for a precision that the device doesn't have, or
     /// for a network that no [`Plan`] can run.
     pub fn with_precision(
         graph: &Graph,
@@ -98,13 +98,14 @@ impl NetworkFeaturizer {
         precision: Precision,
     ) -> Result<Self> {
         if !is_cpu(device) {
-            if !precision.is_full() {
-                let m = format!(
-                    "{precision} is for the CPU devices (flex, ndarray); use f32 on {device:?}, or another device"
-                );
+            if Self::precision_on(device, precision) != precision {
+                let m = match precision {
+                    Precision::F16 => format!("{device:?} does not compute in f16; use f32"),
+                    _ => format!("{precision} is for the CPU devices; use f16 or f32 here, or --device flex"),
+                };
                 return Err(Error::new(ErrorKind::Unsupported, Stage::Featurize, m));
             }
-            return Self::with_burn_operations(graph, source, device);
+            return Self::by_burn(graph, source, device, precision);
         }
         match Plan::new(graph, &Checked(source), &PlanOptions { precision, ..PlanOptions::default() }) {
             Ok(plan) => Ok(Self::from_plan(plan, device)),
@@ -115,9 +116,14 @@ impl NetworkFeaturizer {
         }
     }
 
-    /// What to compute a stored network in: what it says on a CPU device, `f32` elsewhere.
+    /// What to compute a stored network in: what it says where the device has it, else `f32`.
     pub(crate) fn precision_on(device: &Device, precision: Precision) -> Precision {
-        if is_cpu(device) { precision } else { Precision::F32 }
+        let has = match precision {
+            Precision::F32 => true,
+            Precision::Bf16 | Precision::Int8 => is_cpu(device),
+            Precision::F16 => !is_cpu(device) && device.supports_dtype(DType::F16),
+        };
+        if has { precision } else { Precision::F32 }
     }
 
     /// [`new`](Self::new), but by Burn's operations on every device: to compare, or to measure.
@@ -125,7 +131,16 @@ impl NetworkFeaturizer {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_burn_operations(graph: &Graph, source: &dyn WeightSource, device: &Device) -> Result<Self> {
-        let executor = Executor::Burn(BurnNet::new(graph, &Checked(source), device)?);
+        Self::by_burn(graph, source, device, Precision::F32)
+    }
+
+    fn by_burn(
+        graph: &Graph,
+        source: &dyn WeightSource,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self> {
+        let executor = Executor::Burn(BurnNet::new(graph, &Checked(source), device, precision)?);
         let (input, feature_len) = (graph.input_shape(), graph.feature_len());
         Ok(Self::with_executor(input, feature_len, device, executor))
     }
@@ -169,7 +184,10 @@ impl NetworkFeaturizer {
 
     /// What products are computed in.
     pub fn precision(&self) -> Precision {
-        self.plan().map_or(Precision::F32, Plan::precision)
+        match &self.executor {
+            Executor::Plan(shared) => shared.plan().precision(),
+            Executor::Burn(net) => net.precision(),
+        }
     }
 
     /// The device the features are computed on.

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// The number format that a network's products are computed in.
 ///
-/// It is about the 1 × 1 and dense convolutions and the linear layers: nearly all of the work. The first
-/// convolution, depthwise filters, sums, pooling and what lies between layers stay `f32`. Which
+/// On the CPU it is about the 1 × 1 and dense convolutions and the linear layers: nearly all of the work.
+/// The first convolution, depthwise filters, sums, pooling and what lies between layers stay `f32`. Which
 /// instructions compute it is the processor's matter; results agree on all of them within rounding of
-/// the `f32` parts.
+/// the `f32` parts. A GPU computes all of a network in [`F16`](Self::F16), if in anything but `f32`.
 ///
 /// ```
 /// use fruitcore::featurize::Precision;
@@ -42,23 +42,30 @@ pub enum Precision {
     /// integers, exact. Jacob et al., "Quantization and Training of Neural Networks for Efficient
     /// Integer-Arithmetic-Only Inference", 2018.
     Int8,
+    /// IEEE half precision, for GPUs: weights, activations and features (11 bits of significand, numbers
+    /// up to 65,504). A picture whose activations exceed that has features that are no numbers.
+    F16,
 }
 
 impl Precision {
-    /// All of them, the finest first.
-    pub const ALL: &'static [Self] = &[Self::F32, Self::Bf16, Self::Int8];
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::F32, Self::Bf16, Self::Int8, Self::F16];
+
+    /// Those of the CPU devices, the finest first.
+    pub const CPU: &'static [Self] = &[Self::F32, Self::Bf16, Self::Int8];
 
     /// Whether it is `f32`.
     pub fn is_full(&self) -> bool {
         *self == Self::F32
     }
 
-    /// `f32`, `bf16`, `int8`.
+    /// `f32`, `bf16`, `int8`, `f16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
+            Self::F16 => "f16",
         }
     }
 }
@@ -74,7 +81,7 @@ impl FromStr for Precision {
 
     fn from_str(s: &str) -> Result<Self> {
         Self::ALL.iter().copied().find(|p| p.name() == s).ok_or_else(|| {
-            let m = format!("there is no precision {s:?}; use f32, bf16 or int8");
+            let m = format!("there is no precision {s:?}; use f32, bf16, int8 or f16");
             Error::new(ErrorKind::InvalidArgument, Stage::Config, m)
         })
     }
@@ -92,6 +99,6 @@ mod tests {
             assert_eq!(p.to_string().parse::<Precision>().unwrap(), p);
         }
         let e = "fp64".parse::<Precision>().unwrap_err();
-        assert!(e.to_string().contains("f32, bf16 or int8"), "{e}");
+        assert!(e.to_string().contains("f32, bf16, int8 or f16"), "{e}");
     }
 }

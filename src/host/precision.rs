@@ -57,7 +57,7 @@ pub struct Compare {
 impl Default for Compare {
     fn default() -> Self {
         Self {
-            precisions: Precision::ALL.iter().copied().filter(|p| !p.is_full()).collect(),
+            precisions: Precision::CPU.iter().copied().filter(|p| !p.is_full()).collect(),
             components: 50,
             source: SourceOptions::default(),
             limit: 2000,

@@ -1,7 +1,7 @@
 //! A fitted pipeline's or a model's network over pictures: what `transform`, `predict` and `evaluate` share.
 
 use crate::{
-    args::{ClassifyArgs, DeviceArg, ModelArgs, SourceArgs, WorkArgs},
+    args::{ClassifyArgs, ModelArgs, SourceArgs, WorkArgs},
     failure::Failure,
     network, progress, stages,
     text::{self, count},
@@ -44,12 +44,6 @@ impl Job {
             None => fitted,
         };
         let device = network::device(model.device)?;
-        // What it was fitted with is no demand on another device; what is asked for is.
-        if let (DeviceArg::Wgpu, Some(precision)) = (model.device, model.precision.filter(|p| !p.is_full())) {
-            let m =
-                format!("--precision {precision} is for the CPU devices; leave it out, or use --device flex");
-            return Err(Failure::usage(m));
-        }
         let setup = fitted.setup(model.weights.as_ref(), device)?;
         let driver = Driver {
             stages: setup.stages(),

@@ -95,6 +95,9 @@ impl Plan {
                 format!("a micro-batch of {} pictures; use 1 to 64", options.micro_batch),
             ));
         }
+        if options.precision == Precision::F16 {
+            return Err(unsupported("f16 is for GPUs; use bf16 or int8 on the CPU".into()));
+        }
         let Some(kernels) = isa::kernels(options.isa) else {
             return Err(unsupported(format!(
                 "this processor or build has no {}; use Isa::best()",

@@ -43,6 +43,8 @@ pub struct Fitted {
     heads: Vec<Head>,
     weights: String,
     has_weights: bool,
+    /// What was asked for instead of what it was fitted with.
+    precision: Option<Precision>,
 }
 
 impl Fitted {
@@ -80,6 +82,7 @@ impl Fitted {
                 heads: file.heads()?,
                 weights: format!("sha256:{}", digest(&bytes)),
                 has_weights: true,
+                precision: None,
                 bytes,
             });
         }
@@ -88,7 +91,7 @@ impl Fitted {
         let (network, recipe, classes) = (*file.network(), file.recipe().clone(), file.classes().to_vec());
         let (heads, weights, has_weights) =
             (file.heads().to_vec(), file.weights_id().to_owned(), file.has_weights());
-        Ok(Self { bytes, network, recipe, projection, classes, heads, weights, has_weights })
+        Ok(Self { bytes, network, recipe, projection, classes, heads, weights, has_weights, precision: None })
     }
 
     /// Whether a file's header, as far as it is there, says that it is an artifact or a model.
@@ -107,7 +110,9 @@ impl Fitted {
     /// [`ErrorKind::NotFound`] if they are needed, [`ErrorKind::Mismatch`] if they are others; what the
     /// network refuses about them.
     pub fn setup(&self, weights: Option<&WeightsFrom>, device: Device) -> Result<Setup> {
-        let precision = NetworkFeaturizer::precision_on(&device, self.network.precision);
+        // What it was fitted with is no demand on another device; what is asked for is.
+        let fitted = || NetworkFeaturizer::precision_on(&device, self.network.precision);
+        let precision = self.precision.unwrap_or_else(fitted);
         let network = self.network.precision(precision);
         if !self.has_weights || weights.is_some() {
             return Resolved::again(network, self.recipe.clone(), &self.weights, weights)?.on(device);
@@ -131,7 +136,8 @@ impl Fitted {
         })
     }
 
-    /// The same in another precision than it was fitted with: on a CPU, where features are to come faster.
+    /// The same in another precision than it was fitted with, where features are to come faster; a device
+    /// that doesn't have it is then an error.
     ///
     /// ```
     /// # #[cfg(feature = "bundled")] {
@@ -143,7 +149,7 @@ impl Fitted {
     /// ```
     #[must_use]
     pub fn precision(self, precision: Precision) -> Self {
-        Self { network: self.network.precision(precision), ..self }
+        Self { network: self.network.precision(precision), precision: Some(precision), ..self }
     }
 
     /// The network.

@@ -5,11 +5,15 @@ use super::{
     fail,
     parameters::{Parameters, head},
 };
-use crate::{ErrorKind, Result, featurize::weights::WeightSource, model::ModelFile};
+use crate::{
+    ErrorKind, Result,
+    featurize::{network::NetworkSpec, weights::WeightSource},
+    model::ModelFile,
+};
 use alloc::{format, sync::Arc};
 use core::fmt;
 
-/// A model of the same network and heads, whose weights are mixed with what training gives
+/// A model of the same network (for pictures of any size) and heads, whose weights are mixed with what training gives
 /// (Wortsman et al. 2022, WiSE-FT; Izmailov et al. 2018): an earlier epoch of the same training, or what
 /// it started from. The straight line between two such models often holds better ones than either end:
 /// the earlier knows more of what few pictures show, the later is surer of what many do.
@@ -52,21 +56,15 @@ impl Blend {
     }
 
     /// That it fits, before hours of training.
-    pub(super) fn check(
-        &self,
-        sets: &[DataSet],
-        network: &crate::featurize::network::NetworkSpec,
-    ) -> Result<()> {
+    pub(super) fn check(&self, sets: &[DataSet], network: &NetworkSpec) -> Result<()> {
         let file = ModelFile::from_bytes(&self.model)?;
+        let theirs = NetworkSpec { input: network.input, ..*file.network() };
         let heads = file.heads()?;
         let kept = sets.iter().filter(|s| !s.auxiliary);
         let missing = kept.clone().find(|s| !heads.iter().any(|h| s.owns(h)));
         let m = match missing {
-            _ if file.network() != network => {
-                format!(
-                    "the blended model is {}, {network} is trained; blend models of one training",
-                    file.network()
-                )
+            _ if theirs != *network => {
+                format!("the blended model is {theirs}, {network} is trained; blend models of one training")
             }
             Some(set) => format!(
                 "the blended model has no head `{}` for these {} classes; blend models of one training",

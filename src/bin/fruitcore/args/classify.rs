@@ -19,7 +19,7 @@ pub(crate) struct ModelArgs {
     /// Where the network computes
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: DeviceArg,
-    /// What products are computed in on the CPU [default: what it was fitted with]
+    /// What products are computed in [default: what it was fitted with]
     #[arg(long, value_parser = super::network::named(Precision::ALL, Precision::name))]
     pub(crate) precision: Option<Precision>,
 }

@@ -60,8 +60,8 @@ pub(crate) struct NetworkArgs {
     /// The layer features are taken from [default: fc2 for vgg16, else pooled]
     #[arg(long, value_parser = named(Tap::ALL, Tap::name))]
     pub(crate) tap: Option<Tap>,
-    /// What products are computed in on the CPU: bf16 and int8 are faster where the processor has them,
-    /// and less exact (`fruitcore precision` shows how much)
+    /// What products are computed in: bf16 and int8 are faster on CPUs that have them, f16 on GPUs, and
+    /// less exact (`fruitcore precision` shows how much on a CPU)
     #[arg(long, default_value_t, value_parser = named(Precision::ALL, Precision::name))]
     pub(crate) precision: Precision,
     #[command(flatten)]

@@ -11,7 +11,7 @@ pub(crate) struct PrecisionArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// Precisions to compare with f32 [default: bf16,int8]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named(Precision::ALL, Precision::name))]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named(Precision::CPU, Precision::name))]
     pub(crate) precisions: Vec<Precision>,
     /// An artifact or a model, whose classifiers are compared too: a run's output folder or its
     /// pipeline.safetensors, a model that `train` wrote, or `bundled` [default: bundled, unless a network

@@ -27,7 +27,7 @@ pub(crate) struct ProfileArgs {
     #[arg(long, value_parser = isa())]
     pub(crate) isa: Option<Isa>,
     /// What products are computed in
-    #[arg(long, default_value_t, value_parser = named(Precision::ALL, Precision::name))]
+    #[arg(long, default_value_t, value_parser = named(Precision::CPU, Precision::name))]
     pub(crate) precision: Precision,
     /// As JSON on standard output: seconds, bytes, operations a second
     #[arg(long)]

@@ -38,7 +38,7 @@ impl Engine {
 /// The fastest way an instruction set has, if this processor supports it; `None` in full precision.
 pub(in super::super) fn choose(isa: Isa, precision: Precision, amx: bool) -> Option<&'static Engine> {
     let halves = match precision {
-        Precision::F32 => return None,
+        Precision::F32 | Precision::F16 => return None,
         Precision::Bf16 => true,
         Precision::Int8 => false,
     };

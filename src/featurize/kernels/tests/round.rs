@@ -18,6 +18,7 @@ fn bf16(x: f64) -> f64 {
 pub(super) fn activations(src: &[f64], plane: usize, each: bool, precision: Precision) -> Vec<f64> {
     match precision {
         Precision::F32 => src.to_vec(),
+        Precision::F16 => unreachable!("no plan is built in it"),
         Precision::Bf16 => src.iter().map(|&x| bf16(x)).collect(),
         Precision::Int8 => {
             let mut out = vec![0.0; src.len()];
@@ -48,6 +49,7 @@ pub(super) fn activations(src: &[f64], plane: usize, each: bool, precision: Prec
 pub(super) fn weights(kernel: &[f64], out: usize, precision: Precision) -> Vec<f64> {
     match precision {
         Precision::F32 => kernel.to_vec(),
+        Precision::F16 => unreachable!("no plan is built in it"),
         Precision::Bf16 => kernel.iter().map(|&w| bf16(w)).collect(),
         Precision::Int8 => kernel
             .chunks(kernel.len() / out)
