@@ -30,6 +30,8 @@ pub struct ModelFile<'a> {
     classes: BTreeMap<String, Vec<String>>,
     /// Of the heads that were calibrated.
     temperatures: BTreeMap<String, f32>,
+    /// Of the heads that look at a part of pictures.
+    crop_pct: BTreeMap<String, f32>,
 }
 
 impl<'a> ModelFile<'a> {
@@ -65,13 +67,14 @@ impl<'a> ModelFile<'a> {
             serde_json::from_str(field("network")).map_err(|e| damaged("network", e))?;
         let recipe = Recipe::from_json(field("recipe"))?;
         let classes = serde_json::from_str(field("heads")).map_err(|e| damaged("class names", e))?;
-        let temperatures = match field("temperatures") {
-            "" => BTreeMap::new(),
-            text => serde_json::from_str(text).map_err(|e| damaged("temperatures", e))?,
+        let by_head = |name: &str| match field(name) {
+            "" => Ok(BTreeMap::new()),
+            text => serde_json::from_str(text).map_err(|e| damaged(name, e)),
         };
+        let (temperatures, crop_pct) = (by_head("temperatures")?, by_head("crop_pct")?);
         let checkpoint = Checkpoint::from_bytes(bytes)?;
         checkpoint.check(&network)?;
-        Ok(Self { checkpoint, network, recipe, classes, temperatures })
+        Ok(Self { checkpoint, network, recipe, classes, temperatures, crop_pct })
     }
 
     /// The network.
@@ -107,6 +110,7 @@ impl<'a> ModelFile<'a> {
             let bias = self.checkpoint.tensor(&format!("heads.{name}.bias"), &[classes.len()])?;
             let softmax = Softmax::from_parts(classes.clone(), weight.into_owned(), bias.into_owned())?;
             let head = Head::new(name.clone(), Reads::Features, softmax)?;
+            let head = head.with_crop_pct(self.crop_pct.get(name).copied().unwrap_or(1.0))?;
             match self.temperatures.get(name) {
                 Some(&temperature) => head.with_temperature(temperature),
                 None => Ok(head),
@@ -121,8 +125,7 @@ impl<'a> ModelFile<'a> {
     /// As [`heads`](Self::heads), and what the network refuses about its weights.
     pub fn load(&self, device: &Device) -> Result<Pipeline> {
         let heads = self.heads()?;
-        Pipeline::assemble(&self.recipe, self.network, &self.checkpoint, device)
-            .map(|pipeline| pipeline.with_heads(heads))
+        Pipeline::assemble(&self.recipe, self.network, &self.checkpoint, device)?.with_heads(heads)
     }
 }
 

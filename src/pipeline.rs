@@ -108,6 +108,8 @@ pub struct Pipeline {
     heads: Vec<Head>,
     /// The head in use.
     head: usize,
+    /// What it looks at, if that is a part of pictures.
+    view: Option<RecipePreprocessor>,
     top: usize,
 }
 
@@ -160,7 +162,7 @@ impl Pipeline {
         Self::from_bytes(crate::model::BUNDLED, device)
     }
 
-    /// Preprocesses one frame and runs the network.
+    /// Preprocesses one frame and runs the network. All of the frame, whatever a head looks at.
     ///
     /// # Errors
     /// What preprocessing or the network refuses about the frame.
@@ -173,20 +175,13 @@ impl Pipeline {
     /// # Errors
     /// As [`features`](Self::features); the first frame that is refused ends it.
     pub fn features_of(&mut self, frames: &[Frame<'_>]) -> Result<Vec<f32>> {
-        if frames.is_empty() {
-            return Ok(Vec::new());
-        }
-        let [c, h, w] = self.preprocessor.output_shape();
-        let mut input = vec![0.0; frames.len() * c * h * w];
-        for (frame, input) in frames.iter().zip(input.chunks_exact_mut(c * h * w)) {
-            self.preprocessor.preprocess_into(frame, input)?;
-        }
-        let options = (self.featurizer.device(), DType::F32);
-        let batch = Tensor::<4>::from_data(TensorData::new(input, [frames.len(), c, h, w]), options);
-        self.featurizer.featurize(batch)?.into_data().try_into_vec::<f32>().map_err(|e| {
-            let m = format!("the device gave features that are no f32: {e:?}; choose another device");
-            Error::new(ErrorKind::Unsupported, Stage::Featurize, m)
-        })
+        featurize(&mut self.preprocessor, &self.featurizer, frames)
+    }
+
+    /// The same of what the selected head looks at.
+    fn seen(&mut self, frames: &[Frame<'_>]) -> Result<Vec<f32>> {
+        let view = self.view.as_mut().unwrap_or(&mut self.preprocessor);
+        featurize(view, &self.featurizer, frames)
     }
 
     /// One frame to its components, `[kept]`.
@@ -208,7 +203,7 @@ impl Pipeline {
     /// infinity; [`ErrorKind::NotFound`] if the artifact has no head.
     pub fn classify(&mut self, frame: &Frame<'_>) -> Result<Prediction<'_>> {
         self.selected()?;
-        let features = self.features(frame)?;
+        let features = self.seen(core::slice::from_ref(frame))?;
         self.classify_features(&features)
     }
 
@@ -218,13 +213,14 @@ impl Pipeline {
     /// As [`classify`](Self::classify); the first frame that is refused ends it.
     pub fn classify_batch(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Prediction<'_>>> {
         self.selected()?;
-        let features = self.features_of(frames)?;
+        let features = self.seen(frames)?;
         let rows = features.chunks_exact(self.featurizer.feature_len());
         rows.map(|row| self.classify_features(row)).collect()
     }
 
     /// Features of one frame to its class: with [`features`](Self::features), several heads can look
-    /// at one frame.
+    /// at one frame. A head that was validated on the middle of pictures ([`Head::crop_pct`]) is a little
+    /// less right on all of it; [`classify`](Self::classify) shows it what it expects.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if the artifact has no head, [`ErrorKind::Shape`] for another number of
@@ -243,6 +239,16 @@ impl Pipeline {
     /// [`ErrorKind::NotFound`] listing those that are there; the choice then stays as it was.
     pub fn select_head(&mut self, name: &str) -> Result<()> {
         self.head = heads::position(&self.heads, name)?;
+        self.look()
+    }
+
+    /// Prepares what the selected head looks at.
+    fn look(&mut self) -> Result<()> {
+        let share = self.heads.get(self.head).map_or(1.0, Head::crop_pct);
+        self.view = match share {
+            1.0 => None,
+            share => Some(RecipePreprocessor::new(self.preprocessor.recipe().with_crop_pct(share)?)),
+        };
         Ok(())
     }
 
@@ -287,8 +293,10 @@ impl Pipeline {
         &self.classes
     }
 
-    pub(crate) fn with_heads(self, heads: Vec<Head>) -> Self {
-        Self { heads, ..self }
+    pub(crate) fn with_heads(self, heads: Vec<Head>) -> Result<Self> {
+        let mut pipeline = Self { heads, ..self };
+        pipeline.look()?;
+        Ok(pipeline)
     }
 
     /// Preprocessing and network, with nothing behind them yet.
@@ -313,9 +321,32 @@ impl Pipeline {
             classes: Vec::new(),
             heads: Vec::new(),
             head: 0,
+            view: None,
             top: TOP,
         }
     }
+}
+
+/// `[frames, features]`.
+fn featurize(
+    preprocessor: &mut RecipePreprocessor,
+    featurizer: &NetworkFeaturizer,
+    frames: &[Frame<'_>],
+) -> Result<Vec<f32>> {
+    if frames.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [c, h, w] = preprocessor.output_shape();
+    let mut input = vec![0.0; frames.len() * c * h * w];
+    for (frame, input) in frames.iter().zip(input.chunks_exact_mut(c * h * w)) {
+        preprocessor.preprocess_into(frame, input)?;
+    }
+    let options = (featurizer.device(), DType::F32);
+    let batch = Tensor::<4>::from_data(TensorData::new(input, [frames.len(), c, h, w]), options);
+    featurizer.featurize(batch)?.into_data().try_into_vec::<f32>().map_err(|e| {
+        let m = format!("the device gave features that are no f32: {e:?}; choose another device");
+        Error::new(ErrorKind::Unsupported, Stage::Featurize, m)
+    })
 }
 
 fn fail(kind: ErrorKind, message: impl Into<String>) -> Error {

@@ -334,3 +334,40 @@ fn impossible_frames_are_errors() {
         assert_eq!(error.kind(), ErrorKind::Shape, "{format:?} {width}x{height}");
     }
 }
+
+#[test]
+fn the_middle_of_a_picture_is_a_recipe_too() {
+    let v1 = Preset::TorchvisionV1.recipe(224).unwrap().with_crop_pct(0.5).unwrap();
+    let shorter = v1.steps().iter().find_map(|s| match s {
+        Step::Resize { to: ResizeTo::Shorter(n), .. } => Some(*n),
+        _ => None,
+    });
+    assert_eq!(shorter, Some(512));
+    assert_eq!(v1.steps().iter().filter(|s| matches!(s, Step::CenterCrop { .. })).count(), 1);
+    for &preset in Preset::ALL {
+        let whole = preset.recipe(64).unwrap();
+        assert_eq!(whole.with_crop_pct(1.0).unwrap(), whole);
+        let middle = whole.with_crop_pct(0.8).unwrap();
+        assert_eq!(middle.output_shape(), whole.output_shape(), "{}", preset.name());
+
+        // A white surround that the middle doesn't show.
+        let inside = |i: usize| (50..250).contains(&(i % 300)) && (50..250).contains(&(i / 300));
+        let pixels: Vec<u8> = (0..300 * 300).flat_map(|i| [if inside(i) { 0 } else { 255 }; 3]).collect();
+        let frame = Frame::new(PixelFormat::Rgb, 300, 300, &pixels).unwrap();
+        let spread = |recipe: &Recipe| {
+            let mut preprocessor = RecipePreprocessor::new(recipe.clone());
+            let picture = preprocessor.picture(&frame).unwrap();
+            picture.data().iter().max().unwrap() - picture.data().iter().min().unwrap()
+        };
+        assert_eq!(spread(&whole), 255, "{}", preset.name());
+        assert!(spread(&whole.with_crop_pct(0.5).unwrap()) < 8, "{}", preset.name());
+    }
+    for bad in [0.0, 1.5, f32::NAN] {
+        let e = v1.with_crop_pct(bad).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{e}");
+    }
+    let crop =
+        [Step::CenterCrop { height: 32, width: 32 }, Step::Normalize { method: Normalization::KerasTf }];
+    let e = Recipe::new("", crop).unwrap().with_crop_pct(0.9).unwrap_err();
+    assert!(e.message().contains("resize"), "{e}");
+}

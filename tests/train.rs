@@ -272,6 +272,15 @@ fn a_blend_lies_between_two_epochs() {
         }
     }
 
+    // Whatever its head looks at can be tried as cheaply.
+    let mut middle = sets.clone();
+    middle[0].crop_pct = 0.6;
+    let report = run(&middle, &options(2), &out).unwrap();
+    assert_eq!(report.heads[0].crop_pct, 0.6);
+    assert_eq!(ModelFile::from_bytes(&model()).unwrap().heads().unwrap()[0].crop_pct(), 0.6);
+    middle[0].crop_pct = 0.0;
+    assert_eq!(run(&middle, &options(2), &out).unwrap_err().kind(), ErrorKind::InvalidArgument);
+
     // One that was trained on larger pictures is as good.
     let mut large = options(1);
     (large.network, large.recipe) = (large.network.input(40, 40), Preset::Simple.recipe(40).unwrap());

@@ -167,7 +167,7 @@ impl<'a> PipelineFile<'a> {
     /// What the network refuses about the weights.
     pub fn load_with(&self, weights: &dyn WeightSource, device: &Device) -> Result<Pipeline> {
         let pipeline = Pipeline::assemble(&self.recipe, self.network, weights, device)?;
-        Ok(self.fill(pipeline))
+        self.fill(pipeline)
     }
 
     /// Makes it ready to run with a network that is ready already: one whose packed weights lie in
@@ -199,17 +199,14 @@ impl<'a> PipelineFile<'a> {
             );
             return Err(fail(ErrorKind::Shape, m));
         }
-        Ok(self.fill(Pipeline::around(&self.recipe, self.network, network)))
+        self.fill(Pipeline::around(&self.recipe, self.network, network))
     }
 
     /// What was fitted, behind the network.
-    fn fill(&self, pipeline: Pipeline) -> Pipeline {
-        Pipeline {
-            projection: Some(self.projection.clone()),
-            classes: self.classes.clone(),
-            heads: self.heads.clone(),
-            ..pipeline
-        }
+    fn fill(&self, pipeline: Pipeline) -> Result<Pipeline> {
+        let fitted =
+            Pipeline { projection: Some(self.projection.clone()), classes: self.classes.clone(), ..pipeline };
+        fitted.with_heads(self.heads.clone())
     }
 
     /// Starts writing this artifact anew, to add or replace a head or a note. Weights inside are

@@ -34,6 +34,9 @@ pub(super) struct HeadNote {
     temperature: f32,
     threshold: f32,
     half: bool,
+    /// Left out where it is 1, as before there was any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crop_pct: Option<f32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     notes: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +73,7 @@ impl HeadNote {
             temperature: head.temperature(),
             threshold: head.threshold(),
             half: head.is_half_precision(),
+            crop_pct: Some(head.crop_pct()).filter(|share| *share != 1.0),
             notes: head.notes().clone(),
             variance,
             neighbors,
@@ -123,6 +127,7 @@ impl HeadNote {
         let mut head = Head::new(self.name.clone(), self.reads, model.map_err(damaged)?)
             .and_then(|head| head.with_temperature(self.temperature))
             .and_then(|head| head.with_threshold(self.threshold))
+            .and_then(|head| head.with_crop_pct(self.crop_pct.unwrap_or(1.0)))
             .map_err(damaged)?;
         if self.half {
             // Its values are rounded already.

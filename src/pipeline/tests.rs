@@ -142,6 +142,43 @@ fn aligned_weights_are_borrowed_and_half_precision_is_close() {
 }
 
 #[test]
+fn a_head_sees_its_part_of_pictures() {
+    let f = fitted();
+    let mut fit = CentroidFit::new(3).unwrap();
+    fit.partial_fit(Rows::new(&[0.0, 0.0, 0.0, 9.0, 9.0, 9.0], 3).unwrap(), &["lime", "plum"]).unwrap();
+    let centroids = fit.finish().unwrap();
+    let head = |name: &str, share| {
+        Head::new(name, Reads::Components, centroids.clone()).unwrap().with_crop_pct(share).unwrap()
+    };
+    let heads = [head("all", 1.0), head("middle", 0.6)];
+    let weights = builder(&f).weights(&f.weights, Storage::F32);
+    let bytes = heads.iter().fold(weights, PipelineBuilder::head).to_bytes().unwrap();
+    assert_eq!(PipelineFile::from_bytes(&bytes).unwrap().heads(), heads);
+
+    let mut pipeline = Pipeline::from_bytes(&bytes, &Device::default()).unwrap();
+    let net = NetworkFeaturizer::new(&f.spec.graph().unwrap(), &f.weights, &Device::default()).unwrap();
+    let pixels = pixels();
+    let mut expected = |head: &Head| {
+        let recipe = f.recipe.with_crop_pct(head.crop_pct()).unwrap();
+        let features = featurize(&mut RecipePreprocessor::new(recipe), &net, &[frame(&pixels)]).unwrap();
+        let mut components = [0.0; 3];
+        f.projection.transform_into(Rows::new(&features, 1280).unwrap(), &mut components).unwrap();
+        head.predict(&components, 2).unwrap().probability()
+    };
+    let [all, middle] = [&heads[0], &heads[1]].map(&mut expected);
+    assert!(all != middle);
+    for (name, expected) in [("middle", middle), ("all", all)] {
+        pipeline.select_head(name).unwrap();
+        assert_eq!(pipeline.classify(&frame(&pixels)).unwrap().probability(), expected, "{name}");
+        let both = pipeline.classify_batch(&[frame(&pixels), frame(&pixels)]).unwrap();
+        assert_eq!(both[1].probability(), expected, "{name}");
+    }
+    for bad in [0.0, -1.0, 1.01, f32::NAN] {
+        assert_eq!(heads[0].clone().with_crop_pct(bad).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+}
+
+#[test]
 fn weights_may_stay_outside() {
     let f = fitted();
     let bytes = builder(&f).to_bytes().unwrap();

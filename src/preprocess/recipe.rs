@@ -192,6 +192,47 @@ impl Recipe {
         [3, h, w]
     }
 
+    /// The same on the middle of each picture: of what it shows now, `share` along each side (timm's
+    /// `crop_pct`). The last resize makes pictures larger by `1 / share`, rounded down, and a centre crop
+    /// takes the size they had.
+    ///
+    /// ```
+    /// use fruitcore::preprocess::{Preset, Recipe, ResizeTo, Step};
+    /// let recipe = Preset::Simple.recipe(96)?.with_crop_pct(0.875)?;
+    /// assert_eq!(recipe.output_shape(), [3, 96, 96]);
+    /// assert!(matches!(recipe.steps()[0], Step::Resize { to: ResizeTo::Exact { height: 109, .. }, .. }));
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a share that isn't above 0 and at most 1, or if the recipe has no
+    /// resize; [`ErrorKind::Limit`] if pictures became too large.
+    pub fn with_crop_pct(&self, share: f32) -> Result<Self> {
+        let bad = |message: &str| Err(fail(ErrorKind::InvalidArgument, message));
+        if !(share > 0.0 && share <= 1.0) {
+            return bad("crop-pct is a share above 0 and at most 1");
+        }
+        if share == 1.0 {
+            return Ok(self.clone());
+        }
+        let (mut steps, [_, height, width]) = (self.steps.clone(), self.output_shape());
+        let at = steps.iter().rposition(|step| matches!(step, Step::Resize { .. }));
+        let Some((at, Step::Resize { to, .. })) = at.and_then(|at| Some((at, steps.get_mut(at)?))) else {
+            return bad("crop-pct needs a resize in the recipe: add one");
+        };
+        let larger = |n: usize| (n as f64 / f64::from(share)) as usize;
+        *to = match *to {
+            ResizeTo::Exact { height, width } => {
+                ResizeTo::Exact { height: larger(height), width: larger(width) }
+            }
+            ResizeTo::Shorter(n) => ResizeTo::Shorter(larger(n)),
+        };
+        if !matches!(steps.get(at + 1), Some(Step::CenterCrop { .. })) {
+            steps.insert(at + 1, Step::CenterCrop { height, width });
+        }
+        Self::new(self.name.clone(), steps)
+    }
+
     /// Height and width after the last step, if they don't depend on the picture.
     fn size(&self) -> Option<[usize; 2]> {
         self.steps.iter().fold(None, |size, step| match *step {

@@ -41,6 +41,8 @@ fn options_that_name_no_set_are_refused() {
     };
     with(&["--repeat", "shop=2"]).code(2).says(&["shop"]);
     with(&["--repeat", "pictures"]).code(2).says(&["NAME=FACTOR"]);
+    with(&["--crop-pct", "shop=0.9"]).code(2).says(&["shop"]);
+    with(&["--crop-pct", "most"]).code(2).says(&["NAME=SHARE"]);
     with(&["--auxiliary", "pictures"]).code(2).says(&["auxiliary"]);
     with(&["--input", "33x40"]).code(2).says(&["square"]);
     with(&["--from", "nowhere.safetensors"]).code(1).says(&["nowhere.safetensors"]);

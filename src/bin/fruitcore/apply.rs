@@ -59,6 +59,7 @@ impl Job {
     /// What `predict` and `evaluate` are asked for; the model in the box, unless another is named.
     pub(crate) fn classifier(args: &ClassifyArgs, quiet: bool) -> core::result::Result<Self, Failure> {
         let fitted = Fitted::open(args.model.as_deref().unwrap_or(Path::new("bundled")))?;
+        let fitted = fitted.seen_by(args.head.as_deref())?;
         Self::new(&args.source, fitted, &args.on, &args.work, quiet)
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> core::result::Result<(), Failure>
     let mut rejected = 0;
     if is_output(input) {
         // A run's output brings its own classifier.
-        fitted = Fitted::open(args.by.model.as_deref().unwrap_or(Path::new(input)))?;
+        fitted = Fitted::open(args.by.model.as_deref().unwrap_or(Path::new(input)))?.seen_by(name)?;
         head = fitted.head(name)?.clone();
         tally = over_output(input, &fitted, &head)?;
     } else {

@@ -157,6 +157,16 @@ fn data(args: &TrainArgs) -> Result<Vec<DataSpec>, Failure> {
         };
         named(&mut all, name, &|d| d.repeat = factor)?;
     }
+    for crop in &args.crop_pct {
+        let (name, share) = crop.split_once('=').map_or((None, &**crop), |(name, share)| (Some(name), share));
+        let Ok(share) = share.parse::<f32>() else {
+            return Err(Failure::usage(format!("--crop-pct {crop}: write SHARE or NAME=SHARE")));
+        };
+        match name {
+            Some(name) => named(&mut all, name, &|d| d.crop_pct = share)?,
+            None => all.iter_mut().for_each(|d| d.crop_pct = share),
+        }
+    }
     for name in &args.auxiliary {
         named(&mut all, name, &|d| d.auxiliary = true)?;
     }

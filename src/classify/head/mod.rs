@@ -67,6 +67,7 @@ pub struct Head {
     temperature: f32,
     threshold: f32,
     half: bool,
+    crop_pct: f32,
     notes: BTreeMap<String, String>,
 }
 
@@ -89,7 +90,16 @@ impl Head {
             let m = format!("the class {class:?} is there twice or has no name");
             return Err(error(ErrorKind::InvalidArgument, m));
         }
-        Ok(Self { name, reads, model, temperature: 1.0, threshold: 0.0, half: false, notes: BTreeMap::new() })
+        Ok(Self {
+            name,
+            reads,
+            model,
+            temperature: 1.0,
+            threshold: 0.0,
+            half: false,
+            crop_pct: 1.0,
+            notes: BTreeMap::new(),
+        })
     }
 
     /// What it is called among the heads of a pipeline.
@@ -127,6 +137,11 @@ impl Head {
         self.threshold
     }
 
+    /// The share of a picture's width and height, about its centre, that it looks at: 1 unless set.
+    pub fn crop_pct(&self) -> f32 {
+        self.crop_pct
+    }
+
     /// Whether its values are kept in half precision.
     pub fn is_half_precision(&self) -> bool {
         self.half
@@ -154,6 +169,20 @@ impl Head {
             return Err(error(ErrorKind::InvalidArgument, m));
         }
         self.temperature = temperature;
+        Ok(self)
+    }
+
+    /// Sets the share of pictures that it looks at, as validation found it best. What takes frames or
+    /// files sees to it ([`Recipe::with_crop_pct`](crate::preprocess::Recipe::with_crop_pct)).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] unless it is above 0 and at most 1.
+    pub fn with_crop_pct(mut self, share: f32) -> Result<Self> {
+        if !(share > 0.0 && share <= 1.0) {
+            let m = format!("a head looks at a share above 0 and at most 1 of a picture, found {share}");
+            return Err(error(ErrorKind::InvalidArgument, m));
+        }
+        self.crop_pct = share;
         Ok(self)
     }
 

@@ -197,6 +197,25 @@ impl Fitted {
         named(&self.heads, name)
     }
 
+    /// The same for pictures as a head looks at them, the first if none is named: all of them or their
+    /// middle ([`Head::crop_pct`]).
+    ///
+    /// ```
+    /// # #[cfg(feature = "bundled")] {
+    /// use fruitcore::host::setup::Fitted;
+    /// let model = Fitted::open("bundled")?.seen_by(Some("shop"))?;
+    /// println!("{:?}", model.recipe().steps());
+    /// # }
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such head; as [`Recipe::with_crop_pct`].
+    pub fn seen_by(self, head: Option<&str>) -> Result<Self> {
+        let recipe = self.recipe.with_crop_pct(self.head(head)?.crop_pct())?;
+        Ok(Self { recipe, ..self })
+    }
+
     /// Rows of features as components.
     ///
     /// # Errors

@@ -35,6 +35,8 @@ pub(super) struct DataSet {
     pub(super) held: Vec<Picture>,
     pub(super) repeat: f64,
     pub(super) auxiliary: bool,
+    /// What its head looks at.
+    pub(super) crop_pct: f32,
     /// SHA-256 over paths and contents.
     pub(super) digest: String,
     pub(super) rejected: Vec<String>,
@@ -78,13 +80,15 @@ pub(super) fn load(spec: &DataSpec, options: &TrainOptions, budget: &mut usize) 
         held: Vec::new(),
         repeat: spec.repeat,
         auxiliary: spec.auxiliary,
+        crop_pct: spec.crop_pct,
         digest: String::new(),
         rejected,
     };
     if spec.validation.is_none() {
         hold_out(&mut listed, classes.len(), options);
     }
-    let mut reader = Reader { runtime: &runtime, options, digest: &mut digest, budget };
+    let recipe = options.recipe.with_crop_pct(spec.crop_pct).map_err(|e| e.at(spec.name.clone()))?;
+    let mut reader = Reader { runtime: &runtime, options, recipe, digest: &mut digest, budget };
     reader.read(&*source, listed, &mut set)?;
     if let Some(input) = &spec.validation {
         let (source, objects) = list(&runtime, input, &mut set.rejected)?;
@@ -165,6 +169,8 @@ fn order(path: &str) -> (String, u64, String) {
 struct Reader<'a> {
     runtime: &'a tokio::runtime::Runtime,
     options: &'a TrainOptions,
+    /// Of pictures to validate on.
+    recipe: Recipe,
     digest: &'a mut Sha256,
     budget: &'a mut usize,
 }
@@ -214,7 +220,7 @@ impl Reader<'_> {
         let gray = frame.format() == PixelFormat::Gray;
         let (w, h) = (frame.width(), frame.height());
         let recipe = if l.held {
-            self.options.recipe.clone()
+            self.recipe.clone()
         } else {
             let side = self.options.cache_side.max(32);
             let longest = w.max(h).max(1);
@@ -306,6 +312,7 @@ mod tests {
             held: Vec::new(),
             repeat: 2.0,
             auxiliary: false,
+            crop_pct: 1.0,
             digest: String::new(),
             rejected: Vec::new(),
         };

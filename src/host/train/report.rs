@@ -25,6 +25,8 @@ pub struct HeadReport {
     pub trained: usize,
     /// Pictures validated on.
     pub pictures: usize,
+    /// The share of their width and height that the head looked at.
+    pub crop_pct: f32,
     /// Share of them whose class is the most probable one; `None` without pictures.
     pub accuracy: Option<f64>,
     /// Share whose class is among the five most probable.
@@ -182,6 +184,7 @@ fn measure(set: &DataSet, truth: &[usize], logits: &[f32]) -> Result<HeadReport>
         name: set.name.clone(),
         trained: set.train.len(),
         pictures: truth.len(),
+        crop_pct: set.crop_pct,
         accuracy: some(found.accuracy()),
         top5: some(found.top(5)),
         mean_recall: some(found.balanced_accuracy()),

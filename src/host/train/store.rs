@@ -111,6 +111,8 @@ fn describe(
         sets.iter().filter(|s| !s.auxiliary).map(|s| (s.name.as_str(), s.classes.as_slice())).collect();
     let temperatures: BTreeMap<&str, f32> =
         classes.keys().filter_map(|&name| Some((name, *temperatures.get(name)?))).collect();
+    let kept = sets.iter().filter(|s| !s.auxiliary && s.crop_pct != 1.0);
+    let crop_pct: BTreeMap<&str, f32> = kept.map(|s| (s.name.as_str(), s.crop_pct)).collect();
     let text = |v: serde_json::Value| v.to_string();
     HashMap::from([
         ("format".to_string(), "fruitcore-model".to_string()),
@@ -119,6 +121,7 @@ fn describe(
         ("recipe".to_string(), options.recipe.to_json()),
         ("heads".to_string(), text(json!(classes))),
         ("temperatures".to_string(), text(json!(temperatures))),
+        ("crop_pct".to_string(), text(json!(crop_pct))),
         ("epochs".to_string(), epoch.to_string()),
         ("seed".to_string(), options.seed.to_string()),
     ])

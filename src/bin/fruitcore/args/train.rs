@@ -24,6 +24,10 @@ pub(crate) struct TrainArgs {
     /// Draw FACTOR times a set's size in an epoch
     #[arg(long, value_name = "NAME=FACTOR", help_heading = "Data")]
     pub(crate) repeat: Vec<String>,
+    /// The share (0 to 1) of pictures' width and height, about the centre, that the set's head looks at in
+    /// validation and ever after; where things lie in the middle, 0.9 is often better than all of it
+    #[arg(long, value_name = "[NAME=]SHARE", help_heading = "Data")]
+    pub(crate) crop_pct: Vec<String>,
     /// A set whose head only helps training and is not saved
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub(crate) auxiliary: Vec<String>,
