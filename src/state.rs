@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
 }
 
 /// [`Checksum`] of these bytes.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let mut sum = Checksum::default();
     sum.update(bytes);
     sum.finish()

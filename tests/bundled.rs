@@ -11,7 +11,7 @@ use std::path::Path;
 fn it_is_small_and_has_its_heads() {
     assert!(BUNDLED.len() <= 1_000_000, "{} bytes", BUNDLED.len());
     let file = ModelFile::from_bytes(BUNDLED).unwrap();
-    assert_eq!(file.network().to_string(), "mobilenet-v2 0.35 (torchvision, pooled, 128x128)");
+    assert_eq!(file.network().to_string(), "mobilenet-v2 0.35 (torchvision, pooled, 160x160)");
     let heads = file.heads().unwrap();
     let sizes: Vec<_> = heads.iter().map(|h| (h.name(), h.classes().len())).collect();
     assert_eq!(sizes, [("fruit", 131), ("shop", 81)]);

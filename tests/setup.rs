@@ -26,8 +26,8 @@ fn refusal(builder: SetupBuilder<'_>) -> (ErrorKind, String) {
 #[test]
 fn weights_decide_what_is_not_asked_for() {
     let setup = Setup::builder().build().unwrap();
-    assert_eq!(setup.network().to_string(), "mobilenet-v2 0.35 (torchvision, pooled, 128x128)");
-    assert_eq!((setup.recipe().name(), setup.recipe().output_shape()), ("simple", [3, 128, 128]));
+    assert_eq!(setup.network().to_string(), "mobilenet-v2 0.35 (torchvision, pooled, 160x160)");
+    assert_eq!((setup.recipe().name(), setup.recipe().output_shape()), ("simple", [3, 160, 160]));
     assert!(setup.weights().to_string().starts_with("sha256:"));
 
     // The same bytes as a file; another size keeps the preprocessing's kind.

@@ -55,5 +55,5 @@ fn run_has_a_model_of_its_own() {
     let args = ["run", &work.arg("pictures"), "--output", &work.arg("out"), "--components", "2"];
     fruitcore(&args).code(0);
     let found = fruitcore(&["inspect", &work.arg("out")]).code(0);
-    assert!(found.out.contains(r#""width":0.35,"input":[128,128]"#), "{}", found.out);
+    assert!(found.out.contains(r#""width":0.35,"input":[160,160]"#), "{}", found.out);
 }

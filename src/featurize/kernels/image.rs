@@ -2,9 +2,8 @@
 
 use super::super::network::Graph;
 use super::buffer::{self, Weights};
-use super::packing::Fnv;
 use super::plan::{Plan, PlanOptions};
-use crate::{Error, ErrorKind, Result, Stage};
+use crate::{Error, ErrorKind, Result, Stage, state::checksum};
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 const MAGIC: [u8; 8] = *b"fruitpln";
@@ -34,15 +33,16 @@ impl Plan {
     /// kernels, `weight_bytes` and a header of 64 bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let weights = self.weights.as_slice();
-        let mut bytes = Vec::with_capacity(HEADER + size_of_val(weights));
+        let body: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let mut bytes = Vec::with_capacity(HEADER + body.len());
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
         bytes.resize(DIGEST, 0);
         bytes.extend(self.digest.to_le_bytes());
         bytes.extend((weights.len() as u64).to_le_bytes());
-        bytes.extend(checksum(weights).to_le_bytes());
+        bytes.extend(checksum(&body).to_le_bytes());
         bytes.extend(self.label());
-        bytes.extend(weights.iter().flat_map(|w| w.to_le_bytes()));
+        bytes.extend(body);
         bytes
     }
 
@@ -93,11 +93,12 @@ impl Plan {
             let m = "packed weights are little-endian; build the plan from a checkpoint on this processor";
             return Err(error(ErrorKind::Unsupported, m));
         }
-        let Some(weights) = bytes.get(HEADER..).and_then(buffer::floats) else {
+        let body = bytes.get(HEADER..).unwrap_or_default();
+        let Some(weights) = buffer::floats(body) else {
             let m = "a packed plan must start at a multiple of 64 bytes; put it into kernels::Aligned";
             return Err(error(ErrorKind::InvalidArgument, m));
         };
-        if checksum(weights) != header.checksum {
+        if checksum(body) != header.checksum {
             return Err(error(ErrorKind::Checksum, "the packed plan is damaged; write it again"));
         }
         Ok(Self { weights: Weights::Lent(weights), ..plan })
@@ -153,12 +154,6 @@ impl Header {
         }
         Ok(Self { digest, floats, checksum, label: *label })
     }
-}
-
-fn checksum(weights: &[f32]) -> u64 {
-    let mut digest = Fnv::default();
-    weights.iter().for_each(|w| digest.word(w.to_bits().into()));
-    digest.0
 }
 
 fn error(kind: ErrorKind, message: &str) -> Error {

@@ -8,7 +8,7 @@ use super::layer::blocks;
 use super::reduced::{self, Engine};
 use super::simd::LANES;
 use super::{pack, winograd};
-use crate::Result;
+use crate::{Result, state::Checksum};
 use alloc::vec::Vec;
 
 /// What has weights.
@@ -148,27 +148,13 @@ impl<'g> Packing<'g> {
 
     /// Equal for packings whose weights serve each other.
     pub(super) fn digest(&self) -> u64 {
-        let mut digest = Fnv::default();
-        digest.word(self.nb as u64);
+        let mut digest = Checksum::default();
+        let mut word = |n: u64| digest.update(&n.to_le_bytes());
+        word(self.nb as u64);
         for (op, form) in &self.items {
-            form.describe().into_iter().for_each(|n| digest.word(n as u64));
-            op.describe(|n| digest.word(n));
+            form.describe().into_iter().for_each(|n| word(n as u64));
+            op.describe(&mut word);
         }
-        digest.0
-    }
-}
-
-/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits), over words.
-pub(super) struct Fnv(pub(super) u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    pub(super) fn word(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0000_01b3);
+        digest.finish()
     }
 }
