@@ -102,7 +102,8 @@ pub struct Effect {
     pub angle: Option<f64>,
     /// By classifier: the share of pictures whose most probable class is that in `f32`.
     pub agreement: BTreeMap<String, f64>,
-    /// By classifier: the share of pictures it names rightly, of those whose label it knows.
+    /// By classifier: the share of pictures it names rightly, of those whose label it knows; of whole
+    /// pictures, whatever part it looks at otherwise.
     pub accuracy: BTreeMap<String, f64>,
 }
 
