@@ -63,11 +63,19 @@ fn the_bundled_model_predicts_and_is_evaluated() {
     let right = expected.iter().filter(|(label, best, _)| label == best).count();
     assert_eq!(figures["accuracy"].as_f64().unwrap(), right as f64 / 15.0);
 
-    // A run's features serve as well as the pictures.
-    let out = work.arg("out");
+    // A run's features serve as well as the pictures, if they are of what the head looks at.
+    let [out, middle] = ["out", "middle"].map(|name| work.arg(name));
     fruitcore(&["run", &pictures, "--output", &out, "--components", "2", "--no-report"]).code(0);
-    let args = ["evaluate", &out, "--model", "bundled", "--head", "shop", "--json"];
-    assert_eq!(fruitcore(&args).code(0).json()["classes"], figures["classes"]);
+    let evaluate = ["--model", "bundled", "--head", "shop", "--json"];
+    fruitcore(&[&["evaluate", &out][..], &evaluate].concat())
+        .code(1)
+        .says(&["recipe", "the pictures instead"]);
+    let seen = Fitted::open("bundled").unwrap().seen_by(Some("shop")).unwrap();
+    fs::write(work.path("middle.json"), seen.recipe().to_json()).unwrap();
+    let recipe = ["--recipe", &work.arg("middle.json"), "--components", "2", "--no-report"];
+    fruitcore(&[&["run", &pictures, "--output", &middle][..], &recipe].concat()).code(0);
+    let found = fruitcore(&[&["evaluate", &middle][..], &evaluate].concat()).code(0).json();
+    assert_eq!(found["classes"], figures["classes"]);
     // And a run's output is evaluated by its own classifier, unless another is named.
     fruitcore(&["evaluate", &out]).code(1).says(&["no classifier"]);
     fruitcore(&["fit-classifier", &out, "--quiet"]).code(0);
@@ -110,7 +118,7 @@ fn a_model_that_train_wrote_predicts_and_is_trained_further() {
     fruitcore(&["predict", &work.arg("pictures"), "--model", &cut]).code(1).says(&["cut.safetensors"]);
 
     // Network, width, input and preprocessing come with what training starts from.
-    for (from, side) in [(format!("{model}/model.safetensors"), 32), ("bundled".to_owned(), 128)] {
+    for (from, side) in [(format!("{model}/model.safetensors"), 32), ("bundled".to_owned(), 160)] {
         let further = work.arg(&format!("further-{side}"));
         let args = ["train", &set, "--output", &further, "--from", &from];
         fruitcore(&[&args[..], &quick].concat()).code(0);
