@@ -1,13 +1,14 @@
 //! What training writes: a network with the heads it was trained with, as one checkpoint.
 //!
 //! The file is a `.safetensors` under torchvision's tensor names, so every reader of checkpoints takes
-//! it. Its heads are the tensors `heads.NAME.weight` and `heads.NAME.bias`; its metadata holds the
-//! network, the preprocessing and the heads' class names. Filters and matrices may be stored as
+//! it. Its heads are the tensors `heads.NAME.weight` and `heads.NAME.bias`; `projection.…` are scaler and
+//! PCA of the features; its metadata holds the network, the preprocessing and the heads' class names. Filters and matrices may be stored as
 //! integers of 8 bits with a scale for each row (`NAME.scale`).
 
 use crate::classify::{Head, Reads, softmax::Softmax};
 use crate::featurize::network::NetworkSpec;
 use crate::featurize::weights::{Checkpoint, WeightSource};
+use crate::pca::{Parts, Projection};
 use crate::pipeline::Pipeline;
 use crate::preprocess::Recipe;
 use crate::{Error, ErrorKind, Result, Stage};
@@ -32,6 +33,23 @@ pub struct ModelFile<'a> {
     temperatures: BTreeMap<String, f32>,
     /// Of the heads that look at a part of pictures.
     crop_pct: BTreeMap<String, f32>,
+    projection: Option<Projection>,
+}
+
+/// What JSON says of the projection; the values are tensors.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(crate) struct ProjectionNote {
+    pub(crate) rows: u64,
+    pub(crate) components: usize,
+}
+
+/// Tensor names of the projection.
+pub(crate) mod tensor {
+    pub(crate) const MEAN: &str = "projection.mean";
+    pub(crate) const SCALE: &str = "projection.deviation";
+    pub(crate) const COMPONENTS: &str = "projection.components";
+    pub(crate) const VARIANCE: &str = "projection.explained_variance";
+    pub(crate) const TOTAL: &str = "projection.total_variance";
 }
 
 impl<'a> ModelFile<'a> {
@@ -74,7 +92,14 @@ impl<'a> ModelFile<'a> {
         let (temperatures, crop_pct) = (by_head("temperatures")?, by_head("crop_pct")?);
         let checkpoint = Checkpoint::from_bytes(bytes)?;
         checkpoint.check(&network)?;
-        Ok(Self { checkpoint, network, recipe, classes, temperatures, crop_pct })
+        let projection = match field("projection") {
+            "" => None,
+            text => {
+                let note = serde_json::from_str(text).map_err(|e| damaged("projection", e))?;
+                Some(read(&checkpoint, &note, network.feature_len()?)?)
+            }
+        };
+        Ok(Self { checkpoint, network, recipe, classes, temperatures, crop_pct, projection })
     }
 
     /// The network.
@@ -90,6 +115,11 @@ impl<'a> ModelFile<'a> {
     /// Temperatures of its heads' probabilities, by name, as validation found them.
     pub fn temperatures(&self) -> &BTreeMap<String, f32> {
         &self.temperatures
+    }
+
+    /// Features to components, as fitted on the pictures it was trained on, if it has such a part.
+    pub fn projection(&self) -> Option<&Projection> {
+        self.projection.as_ref()
     }
 
     /// Its weights.
@@ -119,14 +149,32 @@ impl<'a> ModelFile<'a> {
         self.classes.iter().map(read).collect()
     }
 
-    /// The model, ready to run: a pipeline without a projection. The bytes are not needed afterwards.
+    /// The model, ready to run. The bytes are not needed afterwards.
     ///
     /// # Errors
     /// As [`heads`](Self::heads), and what the network refuses about its weights.
     pub fn load(&self, device: &Device) -> Result<Pipeline> {
         let heads = self.heads()?;
-        Pipeline::assemble(&self.recipe, self.network, &self.checkpoint, device)?.with_heads(heads)
+        let pipeline = Pipeline::assemble(&self.recipe, self.network, &self.checkpoint, device)?;
+        pipeline.with_projection(self.projection.clone()).with_heads(heads)
     }
+}
+
+/// A projection of standardised features.
+fn read(checkpoint: &Checkpoint<'_>, note: &ProjectionNote, columns: usize) -> Result<Projection> {
+    let values = |name: &str, shape: &[usize]| -> Result<Vec<f64>> {
+        Ok(checkpoint.tensor(name, shape)?.iter().map(|&v| f64::from(v)).collect())
+    };
+    let k = note.components;
+    Projection::new(Parts {
+        count: note.rows,
+        mean: values(tensor::MEAN, &[columns])?,
+        scale: Some(values(tensor::SCALE, &[columns])?),
+        components: values(tensor::COMPONENTS, &[k, columns])?,
+        explained_variance: values(tensor::VARIANCE, &[k])?,
+        total_variance: values(tensor::TOTAL, &[1])?.first().copied().unwrap_or_default(),
+        whiten: false,
+    })
 }
 
 fn fail(kind: ErrorKind, message: impl Into<String>) -> Error {

@@ -4,7 +4,7 @@
 //! projection's and the heads' parts; its metadata holds recipe, network, classes, heads and versions
 //! as JSON, and a checksum of the whole file. [`Pipeline::from_bytes`] runs it from a byte slice without any file
 //! system, so what was fitted in the cloud runs unchanged on a board. It runs a [model](crate::model)
-//! that training wrote as well: a pipeline that has heads, but no projection.
+//! that training wrote as well.
 
 mod file;
 mod heads;
@@ -102,7 +102,7 @@ pub struct Pipeline {
     preprocessor: RecipePreprocessor,
     network: NetworkSpec,
     featurizer: NetworkFeaturizer,
-    /// What training wrote has none.
+    /// What training wrote may be without.
     projection: Option<Projection>,
     classes: Vec<String>,
     heads: Vec<Head>,
@@ -152,6 +152,7 @@ impl Pipeline {
     /// let answer = pipeline.classify(&frame)?;
     /// println!("{} ({:.0} %)", answer.best(), 100.0 * answer.probability());
     /// assert_eq!(pipeline.features(&frame)?.len(), 1280);
+    /// assert_eq!(pipeline.transform(&frame)?.len(), 50);
     /// # Ok::<(), fruitcore::Error>(())
     /// ```
     ///
@@ -188,7 +189,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`features`](Self::features); [`ErrorKind::NonFinite`] if the network answers with NaN or
-    /// infinity; [`ErrorKind::NotFound`] for a model, which has no projection.
+    /// infinity; [`ErrorKind::NotFound`] for a model without a projection.
     pub fn transform(&mut self, frame: &Frame<'_>) -> Result<Vec<f32>> {
         self.reduction()?;
         let features = self.features(frame)?;
@@ -267,7 +268,7 @@ impl Pipeline {
     }
 
     fn reduction(&self) -> Result<&Projection> {
-        let m = "a trained model has no projection, so it gives features and classes, but no components; fit one with a run";
+        let m = "this model was trained without a projection, so it gives features and classes, but no components; fit one with a run";
         self.projection.as_ref().ok_or_else(|| fail(ErrorKind::NotFound, m))
     }
 
@@ -283,7 +284,7 @@ impl Pipeline {
         &self.network
     }
 
-    /// Features to components; a model that training wrote has none.
+    /// Features to components; a model may be without.
     pub fn projection(&self) -> Option<&Projection> {
         self.projection.as_ref()
     }
@@ -291,6 +292,10 @@ impl Pipeline {
     /// The labels the run met, sorted; none for a model, whose heads have theirs.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    pub(crate) fn with_projection(self, projection: Option<Projection>) -> Self {
+        Self { projection, ..self }
     }
 
     pub(crate) fn with_heads(self, heads: Vec<Head>) -> Result<Self> {

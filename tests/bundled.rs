@@ -15,6 +15,7 @@ fn it_is_small_and_has_its_heads() {
     let heads = file.heads().unwrap();
     let sizes: Vec<_> = heads.iter().map(|h| (h.name(), h.classes().len())).collect();
     assert_eq!(sizes, [("fruit", 131), ("shop", 81)]);
+    assert_eq!(file.projection().map(|p| (p.columns(), p.kept())), Some((1280, 50)));
 }
 
 /// One picture of each class; most of them were trained on, so this says that the bytes and their

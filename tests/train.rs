@@ -242,6 +242,35 @@ fn it_learns_and_fine_tunes() {
 }
 
 #[test]
+fn a_model_gives_components() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = [data(dir.path(), "set", false)];
+    let out = dir.path().join("out");
+    let mut options = options(1);
+    options.components = 4;
+    run(&sets, &options, &out).unwrap();
+    let [whole, small] =
+        ["model.safetensors", "model-int8.safetensors"].map(|name| std::fs::read(out.join(name)).unwrap());
+    let [whole, small] = [&whole, &small].map(|bytes| {
+        let projection = ModelFile::from_bytes(bytes).unwrap().projection().unwrap().clone();
+        assert_eq!((projection.columns(), projection.kept()), (1280, 4));
+        assert!(projection.explained_variance_ratio().iter().sum::<f64>() <= 1.0 + 1e-6);
+        // Of the pictures themselves: their mean lies in the middle.
+        let mut pipeline = Pipeline::from_bytes(bytes, &Device::flex()).unwrap();
+        let pixels = [90; 40 * 40 * 3];
+        let frame = Frame::new(PixelFormat::Rgb, 40, 40, &pixels).unwrap();
+        assert_eq!(pipeline.transform(&frame).unwrap().len(), 4);
+        projection
+    });
+    assert!(whole.angle(&small).unwrap() < 0.3, "{:?}", whole.angle(&small));
+
+    options.components = 0;
+    run(&sets, &options, &out).unwrap();
+    let bytes = std::fs::read(out.join("model.safetensors")).unwrap();
+    assert!(ModelFile::from_bytes(&bytes).unwrap().projection().is_none());
+}
+
+#[test]
 fn a_blend_lies_between_two_epochs() {
     let dir = tempfile::tempdir().unwrap();
     let sets = [data(dir.path(), "set", false)];

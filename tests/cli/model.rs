@@ -63,6 +63,11 @@ fn the_bundled_model_predicts_and_is_evaluated() {
     let right = expected.iter().filter(|(label, best, _)| label == best).count();
     assert_eq!(figures["accuracy"].as_f64().unwrap(), right as f64 / 15.0);
 
+    // Components by the PCA of the pictures it was trained on.
+    let placed = fruitcore(&["transform", &pictures, "--model", "bundled"]).code(0).out;
+    assert_eq!(placed.lines().map(|line| line.split(',').count()).max(), Some(52));
+    assert_eq!(placed.lines().count(), 16);
+
     // A run's features serve as well as the pictures, if they are of what the head looks at.
     let [out, middle] = ["out", "middle"].map(|name| work.arg(name));
     fruitcore(&["run", &pictures, "--output", &out, "--components", "2", "--no-report"]).code(0);
@@ -93,7 +98,11 @@ fn what_a_model_cannot_do_is_said() {
         "others are `shop`",
     ]);
     fruitcore(&["predict", &pictures, "--head", "stall"]).code(1).says(&["`stall`", "`fruit`, `shop`"]);
-    fruitcore(&["transform", &pictures, "--model", "bundled"]).code(1).says(&["no components", "run"]);
+    let (set, model) = (format!("kinds={pictures}"), work.arg("model"));
+    let small = ["train", &set, "--output", &model, "--width", "0.35", "--input-size", "32"];
+    fruitcore(&[&small[..], &["--epochs", "1", "--batch", "8", "--components", "0", "-q"]].concat()).code(0);
+    let model = format!("{model}/model.safetensors");
+    fruitcore(&["transform", &pictures, "--model", &model]).code(1).says(&["without components", "run"]);
     fruitcore(&["predict", &pictures, "--weights", "random"]).code(1).says(&["fitted with weights sha256:"]);
     fruitcore(&["predict", &pictures, "--model", "nowhere"]).code(1).says(&["nowhere", "no such file"]);
 }

@@ -232,6 +232,7 @@ fn artifact(fitted: &Fitted, as_json: bool) -> Result<(), Failure> {
                 "classes": h.classes(),
                 "temperature": h.temperature(),
                 "threshold": h.threshold(),
+                "crop_pct": h.crop_pct(),
                 "half_precision": h.is_half_precision(),
                 "bytes": h.bytes(),
                 "notes": h.notes(),
@@ -260,8 +261,10 @@ fn artifact(fitted: &Fitted, as_json: bool) -> Result<(), Failure> {
                 ("fitted on", counted(p.count(), "picture", "pictures")),
                 ("features", format!("{features}{scaled}")),
                 ("components", format!("{}, explaining {:.2} % of the variance", p.kept(), 100.0 * total)),
-                ("classes", count(fitted.classes().len() as u64)),
             ]);
+            if !fitted.is_model() {
+                rows.push(("classes", count(fitted.classes().len() as u64)));
+            }
         }
         None => rows.push(("features", count(features as u64))),
     }
@@ -288,10 +291,14 @@ fn head(head: &Head) -> String {
         0.0 => String::new(),
         p => format!(", unknown below {:.1} %", 100.0 * p),
     };
+    let view = match head.crop_pct() {
+        1.0 => String::new(),
+        share => format!(", looks at {:.0} % of pictures' sides", 100.0 * share),
+    };
     let notes: Vec<String> = head.notes().iter().map(|(k, v)| format!("{k}: {v}")).collect();
     let notes = if notes.is_empty() { String::new() } else { format!("; {}", notes.join("; ")) };
     format!(
-        "{}: {} over {reads}, {}, {}{unknown}{notes}",
+        "{}: {} over {reads}, {}, {}{unknown}{view}{notes}",
         head.name(),
         head.model().kind(),
         counted(head.classes().len() as u64, "class", "classes"),

@@ -101,6 +101,7 @@ fn options(args: &TrainArgs, start: &Resolved) -> Result<TrainOptions, Failure> 
     o.dropout = args.dropout;
     o.freeze = args.freeze;
     o.stop_after = args.stop_after;
+    o.components = args.components;
     o.augment.rotation = args.rotation;
     o.augment.crop = args.crop;
     o.augment.jitter = args.jitter;

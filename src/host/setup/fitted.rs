@@ -21,7 +21,7 @@ use alloc::{borrow::Cow, borrow::ToOwned, format, string::String, sync::Arc, vec
 use burn::tensor::Device;
 use std::path::Path;
 
-/// A fitted pipeline, or a trained model: the same but for the projection.
+/// A fitted pipeline, or a trained model.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -43,6 +43,7 @@ pub struct Fitted {
     heads: Vec<Head>,
     weights: String,
     has_weights: bool,
+    model: bool,
     /// What was asked for instead of what it was fitted with.
     precision: Option<Precision>,
 }
@@ -77,11 +78,12 @@ impl Fitted {
             return Ok(Self {
                 network: *file.network(),
                 recipe: file.recipe().clone(),
-                projection: None,
+                projection: file.projection().cloned(),
                 classes: Vec::new(),
                 heads: file.heads()?,
                 weights: format!("sha256:{}", digest(&bytes)),
                 has_weights: true,
+                model: true,
                 precision: None,
                 bytes,
             });
@@ -91,7 +93,18 @@ impl Fitted {
         let (network, recipe, classes) = (*file.network(), file.recipe().clone(), file.classes().to_vec());
         let (heads, weights, has_weights) =
             (file.heads().to_vec(), file.weights_id().to_owned(), file.has_weights());
-        Ok(Self { bytes, network, recipe, projection, classes, heads, weights, has_weights, precision: None })
+        Ok(Self {
+            bytes,
+            network,
+            recipe,
+            projection,
+            classes,
+            heads,
+            weights,
+            has_weights,
+            model: false,
+            precision: None,
+        })
     }
 
     /// Whether a file's header, as far as it is there, says that it is an artifact or a model.
@@ -121,10 +134,10 @@ impl Fitted {
         let build = |weights: &dyn WeightSource| {
             NetworkFeaturizer::with_precision(&graph, weights, &device, precision)
         };
-        let featurizer = if self.projection.is_some() {
-            build(&PipelineFile::from_bytes(&self.bytes)?)?
-        } else {
+        let featurizer = if self.model {
             build(ModelFile::from_bytes(&self.bytes)?.weights())?
+        } else {
+            build(&PipelineFile::from_bytes(&self.bytes)?)?
         };
         Ok(Setup {
             network,
@@ -162,21 +175,21 @@ impl Fitted {
         &self.recipe
     }
 
-    /// Features to components; a model has none.
+    /// Features to components.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a model.
+    /// [`ErrorKind::NotFound`] for a model that was trained without.
     pub fn projection(&self) -> Result<&Projection> {
         self.projection.as_ref().ok_or_else(|| {
-            let m = "a trained model gives features and classes, but no components: fit them with a run \
+            let m = "this model was trained without components: fit them with a run \
                      (`fruitcore run PICTURES --output OUT --weights` this model) and use its output";
             Error::new(ErrorKind::NotFound, Stage::Artifact, m)
         })
     }
 
-    /// Whether it is a model, without a projection.
+    /// Whether it is a model that training wrote.
     pub fn is_model(&self) -> bool {
-        self.projection.is_none()
+        self.model
     }
 
     /// The labels the run met, sorted; none for a model, whose heads have theirs.

@@ -37,6 +37,7 @@ mod mask;
 mod network;
 mod options;
 mod parameters;
+mod project;
 mod report;
 mod round;
 mod store;
@@ -63,6 +64,7 @@ use parameters::Parameters;
 use serde::Serialize;
 use serde_json::json;
 use std::time::Instant;
+use store::Extras;
 
 /// What one epoch gave.
 #[derive(Clone, Debug, Serialize)]
@@ -152,7 +154,8 @@ pub fn train(
             heads: reports,
         };
         row(&mut metrics, &report);
-        store::save_model(store, &parameters, &sets, options, &options.temperatures, epoch)?;
+        let extras = Extras { temperatures: options.temperatures.clone(), projection: None };
+        store::save_model(store, &parameters, &sets, options, &extras, epoch)?;
         store.put("metrics.csv", metrics.as_bytes())?;
         store::save_state(store, &parameters, &config, epoch)?;
         on_epoch(&report);
@@ -174,10 +177,13 @@ fn finish(
 ) -> Result<TrainReport> {
     let mut heads = report::validate(&sets, parameters, graph, options, true)?;
     let temperatures = heads.iter().filter_map(|h| Some((h.name.clone(), h.temperature?))).collect();
-    store::save_model(store, parameters, &sets, options, &temperatures, epochs)?;
-    store::save_small(store, parameters, &sets, options, &temperatures, epochs)?;
+    let projection = project::fit(&sets, parameters, graph, options)?;
+    store::save_model(store, parameters, &sets, options, &Extras { temperatures, projection }, epochs)?;
     let mut small = parameters.clone();
     round::apply(&mut small);
+    let temperatures = heads.iter().filter_map(|h| Some((h.name.clone(), h.temperature?))).collect();
+    let projection = project::fit(&sets, &small, graph, options)?;
+    store::save_small(store, parameters, &sets, options, &Extras { temperatures, projection }, epochs)?;
     for (head, small) in heads.iter_mut().zip(report::validate(&sets, &small, graph, options, false)?) {
         head.rounded = small.accuracy;
     }

@@ -136,6 +136,9 @@ pub struct TrainOptions {
     pub dropout: f32,
     /// Layers, from the first, that keep their weights.
     pub freeze: usize,
+    /// Components of the PCA that the model gets, over the standardised features of the pictures it was
+    /// trained on; 0 for none, fewer if there are fewer pictures.
+    pub components: usize,
     /// Stop after this epoch of `epochs`; a later start goes on from there.
     pub stop_after: Option<u32>,
     /// Longest side of pictures kept in memory, in pixels.
@@ -175,6 +178,7 @@ impl TrainOptions {
             cutmix: 0.0,
             dropout: 0.1,
             freeze: 0,
+            components: 50,
             stop_after: None,
             cache_bytes: 4 << 30,
             augment: Augment::default(),

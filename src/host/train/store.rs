@@ -3,9 +3,10 @@
 use super::{
     DataSet, TrainOptions, fail,
     parameters::{Parameter, Parameters, head},
-    round,
+    project, round,
 };
 use crate::host::run::OutputStore;
+use crate::pca::Projection;
 use crate::{ErrorKind, Result};
 use alloc::{
     collections::BTreeMap,
@@ -52,19 +53,35 @@ fn sorted(bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// What is saved beside weights and heads.
+#[derive(Default)]
+pub(super) struct Extras {
+    pub(super) temperatures: BTreeMap<String, f32>,
+    pub(super) projection: Option<Projection>,
+}
+
+impl Extras {
+    fn tensors(&self) -> Vec<(&'static str, Vec<usize>, Vec<f32>)> {
+        self.projection.as_ref().map(project::tensors).unwrap_or_default()
+    }
+}
+
 /// The averaged weights under the network's own names, and the heads that are kept.
 pub(super) fn save_model(
     store: &dyn OutputStore,
     parameters: &Parameters,
     sets: &[DataSet],
     options: &TrainOptions,
-    temperatures: &BTreeMap<String, f32>,
+    extras: &Extras,
     epoch: u32,
 ) -> Result<()> {
-    let tensors: Vec<_> =
-        kept(parameters, sets).map(|p| (p.name.clone(), p.shape.clone(), p.average.as_slice())).collect();
-    let metadata = describe(sets, options, temperatures, epoch);
-    store.put(MODEL, &encode(&tensors, metadata)?)
+    let more = extras.tensors();
+    let more = more.iter().map(|(name, shape, values)| (name.to_string(), shape.clone(), values.as_slice()));
+    let tensors: Vec<_> = kept(parameters, sets)
+        .map(|p| (p.name.clone(), p.shape.clone(), p.average.as_slice()))
+        .chain(more)
+        .collect();
+    store.put(MODEL, &encode(&tensors, describe(sets, options, extras, epoch))?)
 }
 
 /// The same with every filter and matrix in 8 bits, beside a scale for each of its rows.
@@ -73,28 +90,30 @@ pub(super) fn save_small(
     parameters: &Parameters,
     sets: &[DataSet],
     options: &TrainOptions,
-    temperatures: &BTreeMap<String, f32>,
+    extras: &Extras,
     epochs: u32,
 ) -> Result<()> {
     let mut small: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-    for p in kept(parameters, sets) {
-        let floats = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-        if p.shape.len() > 1 {
-            let (whole, scales) = round::rounded(&p.average, p.shape.first().copied().unwrap_or(1));
+    let floats = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let mut add = |name: &str, shape: &[usize], values: &[f32]| {
+        if shape.len() > 1 {
+            let (whole, scales) = round::rounded(values, shape.first().copied().unwrap_or(1));
             let bytes = whole.iter().map(|&v| v as u8).collect();
-            small.push((p.name.clone(), Dtype::I8, p.shape.clone(), bytes));
-            small.push((format!("{}.scale", p.name), Dtype::F32, Vec::from([scales.len()]), floats(&scales)));
+            small.push((name.to_string(), Dtype::I8, shape.to_vec(), bytes));
+            small.push((format!("{name}.scale"), Dtype::F32, Vec::from([scales.len()]), floats(&scales)));
         } else {
-            small.push((p.name.clone(), Dtype::F32, p.shape.clone(), floats(&p.average)));
+            small.push((name.to_string(), Dtype::F32, shape.to_vec(), floats(values)));
         }
-    }
+    };
+    kept(parameters, sets).for_each(|p| add(&p.name, &p.shape, &p.average));
+    extras.tensors().iter().for_each(|(name, shape, values)| add(name, shape, values));
     let mut views = Vec::with_capacity(small.len());
     for (name, dtype, shape, bytes) in &small {
         let view = TensorView::new(*dtype, shape.clone(), bytes)
             .map_err(|e| fail(ErrorKind::Shape, format!("{name}: {e}")))?;
         views.push((name.as_str(), view));
     }
-    let metadata = describe(sets, options, temperatures, epochs);
+    let metadata = describe(sets, options, extras, epochs);
     let bytes =
         safetensors::serialize(views, Some(metadata)).map_err(|e| fail(ErrorKind::Io, format!("{e}")))?;
     store.put(SMALL, &sorted(bytes)?)
@@ -104,15 +123,16 @@ pub(super) fn save_small(
 fn describe(
     sets: &[DataSet],
     options: &TrainOptions,
-    temperatures: &BTreeMap<String, f32>,
+    extras: &Extras,
     epoch: u32,
 ) -> HashMap<String, String> {
     let classes: BTreeMap<&str, &[String]> =
         sets.iter().filter(|s| !s.auxiliary).map(|s| (s.name.as_str(), s.classes.as_slice())).collect();
     let temperatures: BTreeMap<&str, f32> =
-        classes.keys().filter_map(|&name| Some((name, *temperatures.get(name)?))).collect();
+        classes.keys().filter_map(|&name| Some((name, *extras.temperatures.get(name)?))).collect();
     let kept = sets.iter().filter(|s| !s.auxiliary && s.crop_pct != 1.0);
     let crop_pct: BTreeMap<&str, f32> = kept.map(|s| (s.name.as_str(), s.crop_pct)).collect();
+    let projection = extras.projection.as_ref().map(project::note);
     let text = |v: serde_json::Value| v.to_string();
     HashMap::from([
         ("format".to_string(), "fruitcore-model".to_string()),
@@ -122,6 +142,7 @@ fn describe(
         ("heads".to_string(), text(json!(classes))),
         ("temperatures".to_string(), text(json!(temperatures))),
         ("crop_pct".to_string(), text(json!(crop_pct))),
+        ("projection".to_string(), projection.map_or_else(String::new, |note| text(json!(note)))),
         ("epochs".to_string(), epoch.to_string()),
         ("seed".to_string(), options.seed.to_string()),
     ])

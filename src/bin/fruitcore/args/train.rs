@@ -63,6 +63,10 @@ pub(crate) struct TrainArgs {
     /// Passes over the data
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Learning")]
     pub(crate) epochs: u32,
+    /// Components of the PCA that the model gets for `transform`, over the features of its pictures; 0
+    /// for none
+    #[arg(long, value_name = "N", default_value_t = 50, help_heading = "Network")]
+    pub(crate) components: usize,
     /// Stop after epoch N of --epochs; the same command without this goes on from there
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Learning")]
     pub(crate) stop_after: Option<u32>,
