@@ -121,6 +121,13 @@ fn a_model_that_train_wrote_predicts_and_is_trained_further() {
         let found = fruitcore(&["inspect", &file]).code(0).out;
         assert!(found.starts_with("a trained model") && found.contains("kinds: softmax"), "{found}");
     }
+    // What it was validated on can be evaluated again, to the same figure.
+    let (list, trained) = (format!("{model}/held-out-kinds.txt"), format!("{model}/model.safetensors"));
+    let again = fruitcore(&["evaluate", &list, "--model", &trained, "--json"]).code(0).json();
+    let report = fs::read(work.path("model/report.json")).unwrap();
+    let report = serde_json::from_slice::<serde_json::Value>(&report).unwrap()["heads"][0].clone();
+    assert_eq!((&again["pictures"], &again["accuracy"]), (&report["pictures"], &report["accuracy"]));
+
     let whole = fs::read(work.path("model/model.safetensors")).unwrap();
     fs::write(work.path("cut.safetensors"), &whole[..whole.len() - 9]).unwrap();
     let cut = work.arg("cut.safetensors");

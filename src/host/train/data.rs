@@ -3,7 +3,7 @@
 use super::{DataSpec, TrainOptions, fail, image::Image};
 use crate::classify::Head;
 use crate::host::decode::{DecodeOptions, Decoder};
-use crate::host::run::hex;
+use crate::host::run::{hex, is_remote};
 use crate::host::source::{self, Object, SourceOptions};
 use crate::preprocess::{Normalization, Recipe, RecipePreprocessor, ResizeFilter, ResizeTo, Step};
 use crate::rng::Rng;
@@ -33,6 +33,8 @@ pub(super) struct DataSet {
     pub(super) train: Vec<Picture>,
     /// At the network's input size, by the recipe.
     pub(super) held: Vec<Picture>,
+    /// Where they lie, for a list.
+    pub(super) held_paths: Vec<String>,
     pub(super) repeat: f64,
     pub(super) auxiliary: bool,
     /// What its head looks at.
@@ -78,6 +80,7 @@ pub(super) fn load(spec: &DataSpec, options: &TrainOptions, budget: &mut usize) 
         classes: classes.clone(),
         train: Vec::new(),
         held: Vec::new(),
+        held_paths: Vec::new(),
         repeat: spec.repeat,
         auxiliary: spec.auxiliary,
         crop_pct: spec.crop_pct,
@@ -89,14 +92,14 @@ pub(super) fn load(spec: &DataSpec, options: &TrainOptions, budget: &mut usize) 
     }
     let recipe = options.recipe.with_crop_pct(spec.crop_pct).map_err(|e| e.at(spec.name.clone()))?;
     let mut reader = Reader { runtime: &runtime, options, recipe, digest: &mut digest, budget };
-    reader.read(&*source, listed, &mut set)?;
+    reader.read(&*source, &spec.input, listed, &mut set)?;
     if let Some(input) = &spec.validation {
         let (source, objects) = list(&runtime, input, &mut set.rejected)?;
         let listed = objects
             .into_iter()
             .filter_map(|object| of(&object).map(|class| Listed { object, class, held: true }))
             .collect();
-        reader.read(&*source, listed, &mut set)?;
+        reader.read(&*source, input, listed, &mut set)?;
     }
     set.digest = hex(&digest.finalize());
     if set.train.len() < options.batch.min(8) {
@@ -176,7 +179,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, source: &dyn source::Source, listed: Vec<Listed>, set: &mut DataSet) -> Result<()> {
+    fn read(
+        &mut self,
+        source: &dyn source::Source,
+        input: &str,
+        listed: Vec<Listed>,
+        set: &mut DataSet,
+    ) -> Result<()> {
         for chunk in listed.chunks(CHUNK) {
             let fetched: Vec<Result<Bytes>> = self.runtime.block_on(async {
                 futures::stream::iter(chunk.iter().map(|l| source.fetch(&l.object)))
@@ -206,7 +215,12 @@ impl Reader<'_> {
                             return Err(fail(ErrorKind::Limit, m).at(set.name.clone()));
                         };
                         *self.budget = left;
-                        if l.held { set.held.push(picture) } else { set.train.push(picture) }
+                        if l.held {
+                            set.held.push(picture);
+                            set.held_paths.push(place(input, &l.object.path));
+                        } else {
+                            set.train.push(picture);
+                        }
                     }
                     Err(e) => set.rejected.push(format!("{}", e.at(l.object.path.clone()))),
                 }
@@ -234,6 +248,17 @@ impl Reader<'_> {
         let image = Image::new(picture.width(), picture.height(), picture.data().to_vec());
         let halves = if l.held { Vec::new() } else { image.halves(self.options.network.input) };
         Ok(Picture { class: l.class, gray, image, halves })
+    }
+}
+
+/// Where a picture of an input lies, as a list names it; in an archive or a list, as that names it.
+fn place(input: &str, path: &str) -> String {
+    if is_remote(input) && !path.contains("://") {
+        return format!("{}/{path}", input.trim_end_matches('/'));
+    }
+    match std::path::absolute(input) {
+        Ok(folder) if folder.is_dir() => format!("{}", folder.join(path).display()),
+        _ => path.to_owned(),
     }
 }
 
@@ -310,6 +335,7 @@ mod tests {
             classes: vec!["a".into(), "b".into()],
             train: (0..100).map(|i| picture(usize::from(i >= 90))).collect(),
             held: Vec::new(),
+            held_paths: Vec::new(),
             repeat: 2.0,
             auxiliary: false,
             crop_pct: 1.0,

@@ -103,7 +103,8 @@ pub struct TrainReport {
 }
 
 /// Trains and writes `model.safetensors`, `model-int8.safetensors` (weights in 8 bits),
-/// `state.safetensors`, `metrics.csv`, `report.json` and `confusion-NAME.csv`. A state of the same configuration in `store` is continued.
+/// `state.safetensors`, `metrics.csv`, `report.json`, and for each set `confusion-NAME.csv` and
+/// `held-out-NAME.txt`, a list of the pictures validated on, for `evaluate`. A state of the same configuration in `store` is continued.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] for options that make no sense; [`ErrorKind::Insufficient`] for
@@ -210,6 +211,8 @@ fn finish(
             csv.push('\n');
         }
         store.put(&format!("confusion-{}.csv", set.name), csv.as_bytes())?;
+        let held: String = set.held_paths.iter().flat_map(|path| [path, "\n"]).collect();
+        store.put(&format!("held-out-{}.txt", set.name), held.as_bytes())?;
     }
     let report = TrainReport {
         epochs,
