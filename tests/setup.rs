@@ -9,7 +9,7 @@ use fruitcore::host::driver::Control;
 use fruitcore::host::setup::{Fitted, RecipeFrom, Setup, SetupBuilder, WeightsFrom, artifact};
 use fruitcore::host::weights::Cache;
 use fruitcore::model::BUNDLED;
-use fruitcore::pca::Keep;
+use fruitcore::pca::{Keep, Rows};
 use fruitcore::pipeline::Pipeline;
 use fruitcore::preprocess::Preset;
 use fruitcore::{ErrorKind, Featurizer, Frame, PixelFormat};
@@ -129,10 +129,10 @@ fn a_run_and_what_it_fitted_are_the_same_network() {
 }
 
 #[test]
-fn a_model_is_a_pipeline_without_a_projection() {
+fn a_model_is_a_pipeline() {
     let fitted = Fitted::open("bundled").unwrap();
     assert!(fitted.is_model() && fitted.has_weights() && fitted.classes().is_empty());
-    assert_eq!(fitted.projection().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(fitted.projection().unwrap().kept(), 50);
     assert_eq!(fitted.head(None).unwrap().name(), "fruit");
     assert_eq!(fitted.head(Some("stall")).unwrap_err().kind(), ErrorKind::NotFound);
     let head = fitted.head(Some("shop")).unwrap();
@@ -146,9 +146,12 @@ fn a_model_is_a_pipeline_without_a_projection() {
     let mut pipeline = Pipeline::bundled(&Device::flex()).unwrap();
     let pixels: Vec<u8> = (0..3 * 50 * 40).map(|i| (i % 251) as u8).collect();
     let frame = Frame::new(PixelFormat::Rgb, 50, 40, &pixels).unwrap();
-    assert!(pipeline.projection().is_none() && pipeline.classes().is_empty());
-    assert_eq!(pipeline.transform(&frame).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(pipeline.classes().is_empty());
     let features = pipeline.features(&frame).unwrap();
+    let mut components = [0.0; 50];
+    let rows = Rows::new(&features, 1280).unwrap();
+    pipeline.projection().unwrap().transform_into(rows, &mut components).unwrap();
+    assert_eq!(pipeline.transform(&frame).unwrap(), components);
     let two = pipeline.classify_batch(&[frame, frame]).unwrap();
     assert_eq!((two.len(), two[0].best()), (2, two[1].best()));
     let best = two[0].best().to_owned();
