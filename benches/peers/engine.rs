@@ -9,7 +9,7 @@ use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::WeightSource;
 use fruitcore::{Error, ErrorKind, Stage};
 use safetensors::SafeTensors;
-use std::{borrow::Cow, env, error, fs, io, io::Write, thread, time::Instant};
+use std::{borrow::Cow, env, error, fs, io, io::Write, sync::Mutex, thread, time::Instant};
 
 struct File<'a>(SafeTensors<'a>);
 
@@ -33,7 +33,8 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
-/// Each thread takes an equal share of the pictures, or all of them a part of a single picture.
+/// Threads take one micro-batch after the other, as those of `NetworkFeaturizer::parallel` and of the driver do,
+/// or all of them compute a single picture.
 fn run(
     plan: &Plan,
     workspaces: &mut [Workspace],
@@ -46,21 +47,19 @@ fn run(
     if 2 * n <= team.threads() {
         return team.run(plan, input, features);
     }
-    let share = n.div_ceil(workspaces.len());
-    let mut work: Vec<_> = workspaces
-        .iter_mut()
-        .zip(input.chunks(share * picture))
-        .zip(features.chunks_mut(share * plan.feature_len()))
-        .collect();
-    let last = work.pop();
-    thread::scope(|scope| {
-        let others: Vec<_> = work
-            .into_iter()
-            .map(|((workspace, input), features)| scope.spawn(move || plan.run(workspace, input, features)))
-            .collect();
-        if let Some(((workspace, input), features)) = last {
+    let share = n.div_ceil(workspaces.len()).min(plan.micro_batch());
+    let work = Mutex::new(input.chunks(share * picture).zip(features.chunks_mut(share * plan.feature_len())));
+    let take = || work.lock().expect("no panic").next();
+    let serve = |workspace: &mut Workspace| -> fruitcore::Result<()> {
+        while let Some((input, features)) = take() {
             plan.run(workspace, input, features)?;
         }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let Some((own, others)) = workspaces.split_first_mut() else { return Ok(()) };
+        let others: Vec<_> = others.iter_mut().map(|workspace| scope.spawn(|| serve(workspace))).collect();
+        serve(own)?;
         others.into_iter().try_for_each(|t| t.join().expect("no panic"))
     })
 }
@@ -75,14 +74,16 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let bytes = fs::read(weights)?;
     let mut options = PlanOptions::default();
     options.precision = precision.parse()?;
+    let input = floats(&fs::read(input)?);
     let graph = NetworkSpec::new(kind).graph()?;
+    let n = input.len() / graph.input_shape().iter().product::<usize>();
+    // A plan for what it will be given.
+    options.micro_batch = options.micro_batch.min(n.max(1));
     let plan = Plan::new(&graph, &File(SafeTensors::deserialize(&bytes)?), &options)?;
     drop(bytes);
     let threads: usize = threads.parse()?;
     let mut workspaces = (0..threads.max(1)).map(|_| plan.workspace()).collect::<Result<Vec<_>, _>>()?;
     let mut team = Team::new(threads.max(1))?;
-    let input = floats(&fs::read(input)?);
-    let n = input.len() / plan.input_shape().iter().product::<usize>();
     let mut out = vec![0.0; n * plan.feature_len()];
     eprintln!(
         "{network}: {}, loaded in {:.2} s, weights {} MB, workspace {} MB a thread",

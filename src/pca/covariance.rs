@@ -7,7 +7,7 @@ use super::{
     low_rank,
     projection::Parts,
 };
-use crate::{Error, ErrorKind, Result, Stage, scale::StandardScaler};
+use crate::{Error, ErrorKind, Result, Stage, featurize::kernels::large_pages, scale::StandardScaler};
 use alloc::{format, vec::Vec};
 
 mod state;
@@ -116,7 +116,11 @@ impl CovariancePca {
     /// [`Keep::Variance`], rows that are all equal; [`ErrorKind::InvalidArgument`] for a count of
     /// zero or beyond `min(rows, columns)` or a fraction outside (0, 1].
     pub fn fit_scaled(&self, keep: Keep, scaling: Scaling) -> Result<Projection> {
-        self.clone().into_fit(keep, scaling)
+        let mut moment = Vec::with_capacity(self.moment.len());
+        large_pages::prefer(&mut moment);
+        moment.extend_from_slice(&self.moment);
+        let copy = Self { moment, mean: self.mean.clone(), pending: self.pending.clone(), ..*self };
+        copy.into_fit(keep, scaling)
     }
 
     /// As [`fit_scaled`](Self::fit_scaled) in the state's own memory, `8·d²` bytes less.
@@ -210,6 +214,7 @@ impl CovariancePca {
         if self.moment.is_empty() {
             let d = self.columns();
             self.moment.try_reserve_exact(d * d).map_err(|_| too_large(d))?;
+            large_pages::prefer(&mut self.moment);
             self.moment.resize(d * d, 0.0);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Floats aligned to a cache line.
 
-use super::simd::LANES;
+use super::{large_pages, simd::LANES};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, vec::Vec};
 
@@ -36,6 +36,7 @@ impl Buffer {
                 format!("{} MB are not available; use smaller batches or pictures", len >> 18),
             )
         })?;
+        large_pages::prefer(&mut all);
         Ok(Self(all))
     }
 

@@ -205,7 +205,7 @@ impl<'g> Builder<'g, '_> {
             && self.options.winograd
             && let Some(mut layer) = WinogradLayer::new(c, to, self.together, bounds)
         {
-            [layer.weights, layer.bias] = self.packed.push(op, Form::Winograd);
+            [layer.weights, layer.bias] = self.packed.push(op, Form::Winograd(layer.size));
             self.scratch = self.scratch.max(layer.scratch());
             return Ok(Kind::Winograd(layer));
         }

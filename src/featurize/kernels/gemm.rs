@@ -14,10 +14,15 @@ use super::{
     isa::Kernels,
     simd::{LANES, Simd},
 };
-use core::ops::Range;
+use core::{ops::Range, ptr};
 
 /// Pixels of a tile, at most, on any instruction set.
 pub(super) const MOST: usize = 16;
+
+/// Steps that tiles take at a time, about: weights of 256 steps, 32 KB in the widest panel, then stay in the
+/// nearest cache beside a tile's pixels, which a deep product's panel of megabytes doesn't. The sums wait
+/// in the output meanwhile.
+const NEAREST: usize = 256;
 
 /// One output tile and where its operands are.
 pub(super) struct Tile {
@@ -213,8 +218,7 @@ impl Product<'_> {
 
     /// Rows of packed weights.
     pub(super) fn depth(&self) -> usize {
-        let group = if self.planar { 1 } else { LANES };
-        (self.groups * group + self.tail) * self.taps.len()
+        self.groups * depth_of(self.planar, self.taps) + self.tail * self.taps.len()
     }
 
     /// Computes all output blocks of the given pixels, panel by panel, so that a panel of weights
@@ -241,52 +245,69 @@ impl Product<'_> {
         }
         let (size, larger) = (cols / tiles, cols % tiles);
         let depth = self.depth();
+        // Whatever the pixels, so that sums are the same in every batch and team.
+        let parts = depth.div_ceil(NEAREST).clamp(1, self.groups.max(1));
+        let step = depth_of(self.planar, self.taps);
         let mut j = 0;
         while j < self.blocks {
             let width = nb.min(self.blocks - j);
             let of = |table: &'static [TileFn], len: usize| table[(width - 1) * mr + len - 1];
-            let panel = self.b.wrapping_add(j * LANES * depth);
-            // Tiles take turns in fetching the next panel, so that it has arrived when it is needed.
-            let mut turn = 0;
-            for row in 0..rows {
-                let mut x = 0;
-                for i in 0..tiles {
-                    let len = size + usize::from(i < larger);
-                    let first = place(x);
-                    let apart = joined && x % px.cols + len > px.cols;
-                    let mut pixels = [0; MOST];
-                    if apart {
-                        pixels[..len].iter_mut().enumerate().for_each(|(m, p)| *p = place(x + m) - first);
+            let mut panel = self.b.wrapping_add(j * LANES * depth);
+            for part in 0..parts {
+                let (is_first, is_last) = (part == 0, part + 1 == parts);
+                let [from, to] = [part, part + 1].map(|p| p * self.groups / parts);
+                let tail = if is_last { self.tail } else { 0 };
+                let depth = (to - from) * step + tail * self.taps.len();
+                // Tiles take turns in fetching the next weights, so that they have arrived when they are needed.
+                let mut turn = 0;
+                for row in 0..rows {
+                    let mut x = 0;
+                    for i in 0..tiles {
+                        let len = size + usize::from(i < larger);
+                        let first = place(x);
+                        let apart = joined && x % px.cols + len > px.cols;
+                        let mut pixels = [0; MOST];
+                        if apart {
+                            pixels[..len].iter_mut().enumerate().for_each(|(m, p)| *p = place(x + m) - first);
+                        }
+                        let kernel = of(if apart { self.kernels.apart } else { table }, len);
+                        let at = row * px.c_row + j * px.c_stride + x * LANES;
+                        // SAFETY: within the caller's pixels and blocks; the kernel's tile is exactly
+                        // `len` pixels × `width` blocks. A part after the first adds to what the one
+                        // before left in the output.
+                        unsafe {
+                            let c = c.add(at);
+                            kernel(&Tile {
+                                a: a.add(row * px.a_row + first + from * self.group_stride),
+                                pixels,
+                                groups: to - from,
+                                group_stride: self.group_stride,
+                                taps: self.taps.as_ptr(),
+                                tap_count: self.taps.len(),
+                                tail,
+                                b: panel,
+                                bias: if is_first { offset(self.bias, j * LANES) } else { ptr::null() },
+                                c,
+                                c_stride: px.c_stride,
+                                residual: if is_first { offset(residual, at) } else { c },
+                                bounds: self.bounds.filter(|_| is_last),
+                                next: panel.wrapping_add((depth * width + turn * depth / 2) * LANES),
+                            });
+                        }
+                        turn = (turn + 1) % (2 * width);
+                        x += len;
                     }
-                    let kernel = of(if apart { self.kernels.apart } else { table }, len);
-                    let at = row * px.c_row + j * px.c_stride + x * LANES;
-                    // SAFETY: within the caller's pixels and blocks; the kernel's tile is exactly
-                    // `len` pixels × `width` blocks.
-                    unsafe {
-                        kernel(&Tile {
-                            a: a.add(row * px.a_row + first),
-                            pixels,
-                            groups: self.groups,
-                            group_stride: self.group_stride,
-                            taps: self.taps.as_ptr(),
-                            tap_count: self.taps.len(),
-                            tail: self.tail,
-                            b: panel,
-                            bias: offset(self.bias, j * LANES),
-                            c: c.add(at),
-                            c_stride: px.c_stride,
-                            residual: offset(residual, at),
-                            bounds: self.bounds,
-                            next: panel.wrapping_add((depth * width + turn * depth / 2) * LANES),
-                        });
-                    }
-                    turn = (turn + 1) % (2 * width);
-                    x += len;
                 }
+                panel = panel.wrapping_add(depth * width * LANES);
             }
             j += width;
         }
     }
+}
+
+/// Steps of a full channel group.
+fn depth_of(planar: bool, taps: &[u32]) -> usize {
+    if planar { taps.len() } else { LANES * taps.len() }
 }
 
 /// `p + floats`, but null stays null.

@@ -19,8 +19,9 @@ pub(super) struct Kernels {
     /// Depthwise rows: 3 × 3 stride 1, 3 × 3 stride 2, any.
     pub(super) depthwise: [depthwise::RowFn; 3],
     pub(super) max_pool: pool::RowFn,
-    pub(super) winograd_input: winograd::InputFn,
-    pub(super) winograd_output: winograd::OutputFn,
+    /// Of [`winograd::Size::Two`] and `Four`.
+    pub(super) winograd_input: [winograd::InputFn; 2],
+    pub(super) winograd_output: [winograd::OutputFn; 2],
     /// Multiply-adds on registers, in so many chains of 16 lanes.
     pub(super) peak: peak::LoopFn,
     pub(super) chains: usize,
@@ -77,14 +78,14 @@ macro_rules! kernels {
                 unsafe { pool::row($token, r) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn winograd_input(t: &winograd::Input) {
+            unsafe fn winograd_input<const P: usize>(t: &winograd::Input) {
                 // SAFETY: as for `tile`.
-                unsafe { winograd::input($token, t) }
+                unsafe { winograd::input::<_, P>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn winograd_output(t: &winograd::Output) {
+            unsafe fn winograd_output<const P: usize, const OUT: usize>(t: &winograd::Output) {
                 // SAFETY: as for `tile`.
-                unsafe { winograd::output($token, t) }
+                unsafe { winograd::output::<_, P, OUT>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn peak(rounds: u64, factor: f32, summand: f32) -> f32 {
@@ -108,8 +109,8 @@ macro_rules! kernels {
                 planar: PLANAR.as_flattened(),
                 depthwise: [depthwise::<3, 1>, depthwise::<3, 2>, depthwise_any],
                 max_pool,
-                winograd_input,
-                winograd_output,
+                winograd_input: [winograd_input::<4>, winograd_input::<6>],
+                winograd_output: [winograd_output::<4, 2>, winograd_output::<6, 4>],
                 peak,
                 chains: $chains,
             };

@@ -5,6 +5,7 @@ use super::depthwise::MAX_ROWS;
 use super::inverted::InvertedLayer;
 use super::plan::unsupported;
 use super::reduced::Engine;
+use super::share::prefers_columns;
 use super::simd::LANES;
 use super::winograd;
 use crate::{Error, ErrorKind, Result, Stage};
@@ -46,6 +47,22 @@ pub(super) struct Layer {
     pub(super) weights: usize,
 }
 
+impl Layer {
+    /// Whether small shares of it cost no more than large ones, for `n` pictures: no input is transformed or
+    /// converted again, no row expanded twice, and threads don't meet within.
+    #[cfg(feature = "std")]
+    pub(super) fn is_divisible(&self, n: usize) -> bool {
+        match &self.kind {
+            Kind::Winograd(w) => !w.divides_columns(n),
+            Kind::Inverted(_) => false,
+            Kind::Product(ProductLayer { engine, .. }) | Kind::Conv(ConvLayer { engine, .. }) => {
+                engine.is_none()
+            }
+            _ => true,
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Clone)]
 pub(super) enum Kind {
@@ -74,7 +91,10 @@ impl Kind {
             Self::Block => "block",
             Self::Product(p) => reduced_name(p.engine, ["gemm", "gemm-bf16", "gemm-int8"]),
             Self::Conv(c) => reduced_name(c.engine, ["conv", "conv-bf16", "conv-int8"]),
-            Self::Winograd(_) => "winograd",
+            Self::Winograd(w) => match w.size {
+                winograd::Size::Two => "winograd-2x2",
+                winograd::Size::Four => "winograd-4x4",
+            },
             Self::Depthwise(_) => "depthwise",
             Self::Inverted(_) => "inverted",
             Self::MaxPool(_) => "max_pool",
@@ -243,6 +263,7 @@ fn too_large(name: &str) -> Error {
 /// A 3 × 3 stride 1 convolution by Winograd's algorithm.
 #[derive(Clone)]
 pub(super) struct WinogradLayer {
+    pub(super) size: winograd::Size,
     pub(super) weights: usize,
     pub(super) bias: usize,
     pub(super) bounds: Option<[f32; 2]>,
@@ -267,22 +288,37 @@ impl WinogradLayer {
         if c.kernel != [3, 3] || c.stride != [1, 1] || k < LANES || n < LANES {
             return None;
         }
-        let tiles = [to[1].div_ceil(winograd::OUT), to[2].div_ceil(winograd::OUT)];
-        let total = micro_batch * tiles[0] * tiles[1];
-        // Floor of either algorithm in FMAs of 16 lanes. A weight from beyond the second-level cache
-        // costs one: about four bytes arrive in the time of an FMA.
-        let direct = micro_batch * to[1] * to[2] * 9 * k * n / LANES;
-        let products = winograd::MATRICES * total * k * n / LANES;
-        let streamed = if winograd::MATRICES * k * n > 8 * NEAR { winograd::MATRICES * k * n } else { 0 };
-        let transforms = 200 * total * (blocks(k) + blocks(n));
-        if products.max(streamed) + transforms > direct * 9 / 10 {
+        // Costs in FMAs of 16 lanes. A weight costs one and a half: a core gets 14 GB a second from memory, 29
+        // from its last cache, and a network's weights are in neither of the nearer ones.
+        let cost = |products: usize, weights: usize| (products * k * n / LANES, weights * k * n * 3 / 2);
+        let (products, streamed) = cost(micro_batch * to[1] * to[2] * 9, 9);
+        let direct = products + streamed;
+        let tiles = |size: winograd::Size| [to[1].div_ceil(size.out()), to[2].div_ceil(size.out())];
+        let total = |size| micro_batch * tiles(size)[0] * tiles(size)[1];
+        let best = winograd::Size::ALL.map(|size| {
+            let transform = match size {
+                winograd::Size::Two => 60,
+                winograd::Size::Four => 200,
+            };
+            let (products, streamed) = cost(size.matrices() * total(size), size.matrices());
+            (products + streamed + transform * total(size) * (blocks(k) + blocks(n)), size)
+        });
+        let (cost, size) = best.into_iter().min_by_key(|(cost, _)| *cost)?;
+        if cost > direct * 9 / 10 {
             return None;
         }
-        let per_tile = winograd::MATRICES * LANES * (blocks(k) + blocks(n));
-        let least = if streamed > 0 { 112 } else { 28 };
-        let chunk = (NEAR * 3 / 2 / per_tile).max(least).min(total);
-        let chunk = total.div_ceil(total.div_ceil(chunk));
-        Some(Self { weights: 0, bias: 0, bounds, sizes, padding: c.padding, tiles, chunk })
+        let per_tile = size.matrices() * LANES * (blocks(k) + blocks(n));
+        let least = if size.matrices() * k * n > 4 * NEAR { 112 } else { 28 };
+        let chunk = (NEAR * 3 / 2 / per_tile).max(least).min(total(size));
+        let chunk = total(size).div_ceil(total(size).div_ceil(chunk));
+        let padding = c.padding;
+        Some(Self { size, weights: 0, bias: 0, bounds, sizes, padding, tiles: tiles(size), chunk })
+    }
+
+    /// Whether a team divides the output channels of `n` pictures instead of their tiles.
+    #[cfg(feature = "std")]
+    fn divides_columns(&self, n: usize) -> bool {
+        prefers_columns(blocks(self.sizes[1]), n * self.tiles[0] * self.tiles[1])
     }
 
     /// Floats between transformed input matrices; a cache line more than needed, so that matrices
@@ -297,7 +333,7 @@ impl WinogradLayer {
     }
 
     pub(super) fn scratch(&self) -> usize {
-        winograd::MATRICES * (self.input_stride() + self.output_stride())
+        self.size.matrices() * (self.input_stride() + self.output_stride())
     }
 }
 

@@ -48,6 +48,7 @@ mod group;
 mod image;
 mod inverted;
 mod isa;
+pub(crate) mod large_pages;
 mod layer;
 mod pack;
 mod packing;

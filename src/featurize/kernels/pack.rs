@@ -3,7 +3,7 @@
 use super::super::fold::Folded;
 use super::buffer::Buffer;
 use super::simd::LANES;
-use super::winograd;
+use super::winograd::{self, Size};
 
 /// Rows of packed weights for `channels` inputs and `taps` taps: groups of `group` channels, tap by
 /// tap, then the channels that remain. Each is (input channel, tap).
@@ -48,11 +48,17 @@ pub(super) fn product(
     panels(into, out, nb, rows(channels, taps, group), |o, c, tap| folded.at(o, c * taps + tap));
 }
 
-/// 36 products' weights for [`winograd`].
-pub(super) fn winograd(into: &mut Buffer, folded: &Folded<'_>, [channels, out]: [usize; 2], nb: usize) {
+/// The products' weights for [`winograd`].
+pub(super) fn winograd(
+    into: &mut Buffer,
+    folded: &Folded<'_>,
+    [channels, out]: [usize; 2],
+    nb: usize,
+    size: Size,
+) {
     let blocks = out.div_ceil(LANES);
     let (start, matrix) = (into.len(), channels * blocks * LANES);
-    into.extend_zeros(winograd::MATRICES * matrix);
+    into.extend_zeros(size.matrices() * matrix);
     let into = &mut into.as_mut_slice()[start..];
     let mut at = 0;
     for first in (0..blocks).step_by(nb) {
@@ -62,7 +68,7 @@ pub(super) fn winograd(into: &mut Buffer, folded: &Folded<'_>, [channels, out]: 
                 if o < out {
                     let g = |y, x| folded.at(o, channel * 9 + y * 3 + x);
                     let g = core::array::from_fn(|y| core::array::from_fn(|x| g(y, x)));
-                    for (i, u) in winograd::weights(&g).as_flattened().iter().enumerate() {
+                    for (i, u) in winograd::weights(size, &g)[..size.matrices()].iter().enumerate() {
                         into[i * matrix + at] = *u as f32;
                     }
                 }

@@ -5,9 +5,10 @@ use super::super::network::{Activation, Conv, Linear, Padding};
 use super::super::weights::WeightSource;
 use super::buffer::Buffer;
 use super::layer::blocks;
+use super::pack;
 use super::reduced::{self, Engine};
 use super::simd::LANES;
-use super::{pack, winograd};
+use super::winograd::Size;
 use crate::{Result, state::Checksum};
 use alloc::vec::Vec;
 
@@ -68,8 +69,8 @@ impl Operation<'_> {
 pub(super) enum Form {
     /// Panels, for groups of `group` input channels.
     Product { group: usize },
-    /// The same 36 times, transformed.
-    Winograd,
+    /// The same for every point, transformed.
+    Winograd(Size),
     /// A filter a channel.
     Depthwise,
     /// As an engine of reduced precision reads them.
@@ -81,7 +82,7 @@ impl Form {
     fn describe(self) -> [usize; 4] {
         match self {
             Self::Product { group } => [0, group, 0, 0],
-            Self::Winograd => [1, 0, 0, 0],
+            Self::Winograd(size) => [1, size.points(), 0, 0],
             Self::Depthwise => [2, 0, 0, 0],
             Self::Reduced(e) => {
                 [3 + usize::from(e.form.is_integer()), e.words << 8 | e.weights, e.nb, e.whole.into()]
@@ -114,7 +115,7 @@ impl<'g> Packing<'g> {
         let row = blocks(out) * LANES;
         let (head, rows) = match form {
             Form::Product { .. } => (0, channels * op.taps()),
-            Form::Winograd => (0, channels * winograd::MATRICES),
+            Form::Winograd(size) => (0, channels * size.matrices()),
             Form::Depthwise => (0, op.taps()),
             Form::Reduced(engine) => (engine.head() * row, engine.rows(channels) * op.taps()),
         };
@@ -137,7 +138,7 @@ impl<'g> Packing<'g> {
             pack::bias(&mut packed, &folded);
             match form {
                 Form::Product { group } => pack::product(&mut packed, &folded, sizes, taps, *group, self.nb),
-                Form::Winograd => pack::winograd(&mut packed, &folded, sizes, self.nb),
+                Form::Winograd(size) => pack::winograd(&mut packed, &folded, sizes, self.nb, *size),
                 Form::Depthwise => pack::depthwise(&mut packed, &folded, sizes[0], taps),
                 Form::Reduced(engine) => reduced::pack(&mut packed, &folded, sizes, taps, engine),
             }

@@ -1,6 +1,7 @@
 //! Which part of a layer a thread computes, and where threads wait for each other.
 
 use super::simd::LANES;
+use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -44,36 +45,68 @@ pub(super) fn prefers_columns(blocks: usize, pixels: usize) -> bool {
     blocks * LANES > pixels
 }
 
-/// Where a fixed number of threads meet.
+/// Where a fixed number of threads meet, and between meetings take each other's work.
 ///
 /// They spin: a layer takes microseconds, less than to sleep and wake.
 pub(super) struct Barrier {
-    threads: usize,
     arrived: AtomicUsize,
     round: AtomicUsize,
     broken: AtomicBool,
+    /// Pieces of each thread's share that are taken since the last meeting.
+    taken: Vec<Taken>,
 }
+
+/// On a cache line of its own: each thread counts at its own most of the time.
+#[repr(align(64))]
+struct Taken(AtomicUsize);
+
+/// Pieces of a thread's share: enough for one that is held up to lose half of its work, few enough to be
+/// worth their set-up.
+#[cfg(feature = "std")]
+const PIECES: usize = 4;
 
 /// Turns of a waiting loop before the thread lets others have its core.
 const SPINS: u32 = 1 << 11;
 
 impl Barrier {
     #[cfg(feature = "std")]
-    pub(super) const fn new(threads: usize) -> Self {
+    pub(super) fn new(threads: usize) -> Self {
         Self {
-            threads,
             arrived: AtomicUsize::new(0),
             round: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
+            taken: (0..threads).map(|_| Taken(AtomicUsize::new(0))).collect(),
         }
+    }
+
+    /// As new, for threads that broke up.
+    #[cfg(feature = "std")]
+    pub(super) fn reset(&mut self) {
+        *self.arrived.get_mut() = 0;
+        *self.broken.get_mut() = false;
+        self.taken.iter_mut().for_each(|taken| *taken.0.get_mut() = 0);
+    }
+
+    /// The next piece of work for thread `own`: of its own share, which it wrote the input of, then of the
+    /// others'; `None` when all are taken. Every piece is handed out once between two meetings.
+    #[cfg(feature = "std")]
+    pub(super) fn take(&self, own: usize) -> Option<Share> {
+        let of = self.taken.len();
+        (own..of).chain(0..own).find_map(|thread| {
+            let taken = &self.taken[thread].0;
+            let left = || taken.load(Ordering::Relaxed) < PIECES;
+            let piece = left().then(|| taken.fetch_add(1, Ordering::Relaxed))?;
+            (piece < PIECES).then_some(Share { index: thread * PIECES + piece, of: of * PIECES })
+        })
     }
 
     /// Returns when all threads have called it; what each wrote before is then seen by all. `false` if
     /// one of them will never come.
     pub(super) fn wait(&self) -> bool {
         let round = self.round.load(Ordering::Relaxed);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.taken.len() {
             self.arrived.store(0, Ordering::Relaxed);
+            self.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
             self.round.store(round.wrapping_add(1), Ordering::Release);
             return true;
         }
@@ -119,6 +152,29 @@ mod tests {
             }
             prop_assert_eq!(next, count);
         }
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn each_piece_is_taken_once() {
+        let barrier = Barrier::new(3);
+        let counts: [AtomicUsize; 3 * PIECES] = core::array::from_fn(|_| AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for own in 0..3 {
+                let (barrier, counts) = (&barrier, &counts);
+                scope.spawn(move || {
+                    for round in 1..=50 {
+                        while let Some(share) = barrier.take(own) {
+                            assert_eq!(share.of, counts.len());
+                            counts[share.index].fetch_add(1, Ordering::Relaxed);
+                        }
+                        assert!(barrier.wait());
+                        assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == round));
+                        assert!(barrier.wait());
+                    }
+                });
+            }
+        });
     }
 
     #[cfg(feature = "std")]

@@ -40,6 +40,7 @@ const IDLE_SPINS: u32 = 5_000;
 pub struct Team {
     crew: Arc<Crew>,
     handles: Vec<JoinHandle<()>>,
+    barrier: Barrier,
     memory: Buffer,
 }
 
@@ -78,7 +79,8 @@ impl Team {
             finished: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
         });
-        let mut team = Self { crew, handles: Vec::new(), memory: Buffer::zeroed(0)? };
+        let mut team =
+            Self { crew, handles: Vec::new(), barrier: Barrier::new(threads), memory: Buffer::zeroed(0)? };
         for index in 1..threads {
             let crew = Arc::clone(&team.crew);
             let name = format!("fruitcore-team-{index}");
@@ -113,10 +115,11 @@ impl Team {
         let memory = Memory(self.memory.as_mut_slice().as_mut_ptr());
         let out = Memory(features.as_mut_ptr());
         let (picture, feature) = (plan.input.iter().product::<usize>(), plan.feature_len());
-        let barrier = Barrier::new(of);
+        self.barrier.reset();
+        let barrier = &self.barrier;
         let job = |index: usize| {
             let (memory, out) = (memory, out);
-            let ended = Broken(&barrier);
+            let ended = Broken(barrier);
             for i in 0..pictures {
                 let run = |arena| Run {
                     plan,
@@ -126,7 +129,7 @@ impl Team {
                     common: memory.0.wrapping_add(early + late),
                     scratch: memory.0.wrapping_add(early + late + common + index * scratch),
                     share: Share { index, of },
-                    barrier: Some(&barrier),
+                    barrier: Some(barrier),
                 };
                 let (before, after) = plan.layers.split_at(plan.cut.layers);
                 let after_cut = memory.0.wrapping_add(early);
@@ -136,7 +139,7 @@ impl Team {
                 unsafe {
                     if !before.is_empty() {
                         let run = run(memory.0);
-                        if !run.layers(before) {
+                        if !run.layers(before, barrier) {
                             return;
                         }
                         run.pass(after_cut, 0, 1);
@@ -145,7 +148,7 @@ impl Team {
                         }
                     }
                     let run = run(after_cut);
-                    if !run.layers(after) {
+                    if !run.layers(after, barrier) {
                         return;
                     }
                     if index == 0 {
@@ -159,22 +162,24 @@ impl Team {
             }
             core::mem::forget(ended);
         };
-        self.all(&job);
+        self.crew.all(&self.handles, &job);
         Ok(())
     }
+}
 
+impl Crew {
     /// `job(index)` on every thread, the caller's as the first; returns when all have finished.
-    fn all(&mut self, job: &(dyn Fn(usize) + Sync)) {
+    fn all(&self, handles: &[JoinHandle<()>], job: &(dyn Fn(usize) + Sync)) {
         // SAFETY: only the lifetime changes. Threads call it between the store below and their count of
         // `finished`, and this function doesn't return before all have counted.
         let job: &'static (dyn Fn(usize) + Sync) = unsafe { core::mem::transmute(job) };
-        let crew = &*self.crew;
+        let crew = self;
         crew.finished.store(0, Ordering::Relaxed);
         crew.work.store((&raw const job).cast_mut(), Ordering::Relaxed);
         crew.job.fetch_add(1, Ordering::Release);
-        self.handles.iter().for_each(|h| h.thread().unpark());
+        handles.iter().for_each(|h| h.thread().unpark());
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
-        wait_until(|| crew.finished.load(Ordering::Acquire) == self.handles.len());
+        wait_until(|| crew.finished.load(Ordering::Acquire) == handles.len());
         if let Err(panic) = own {
             resume_unwind(panic);
         }

@@ -1,21 +1,46 @@
-//! Winograd's F(4 × 4, 3 × 3): 36 products per 16 outputs instead of 144.
+//! Winograd's F(4 × 4, 3 × 3), 36 products per 16 outputs instead of 144, and F(2 × 2, 3 × 3), 16 per 4
+//! instead of 36: fewer saved, but weights of less than half the size, for layers that wait for those.
 //!
-//! Interpolation points 0, ±√½, ±√2, ∞ instead of the usual 0, ±1, ±2, ∞: half the rounding error
-//! (relative 1.2e-6 instead of 2.4e-6 for 256 channels) for the same work, since all coefficients
+//! F(4 × 4) has the interpolation points 0, ±√½, ±√2, ∞ instead of the usual 0, ±1, ±2, ∞: half the rounding
+//! error (relative 1.2e-6 instead of 2.4e-6 for 256 channels) for the same work, since all coefficients
 //! stay near 1. A tile of 6 × 6 inputs becomes 36 matrices over (tile, channel); 36 GEMMs; 6 × 6
-//! sums become 4 × 4 outputs. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
-//! 2015; choice of points after Barabasz et al., "Error Analysis and Improving the Accuracy of
+//! sums become 4 × 4 outputs. F(2 × 2) has 0, ±1, ∞. Lavin and Gray, "Fast Algorithms for Convolutional Neural
+//! Networks", 2015; choice of points after Barabasz et al., "Error Analysis and Improving the Accuracy of
 //! Winograd Convolution for Deep Neural Networks", 2018.
 
 use super::simd::{LANES, Simd};
 use core::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-/// Rows and columns of a transformed tile.
-pub(super) const POINTS: usize = 6;
-/// Matrices of a transformed tile.
-pub(super) const MATRICES: usize = POINTS * POINTS;
-/// Output rows and columns of a tile.
-pub(super) const OUT: usize = 4;
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// F(2 × 2, 3 × 3).
+    Two,
+    /// F(4 × 4, 3 × 3).
+    Four,
+}
+
+impl Size {
+    pub(super) const ALL: [Self; 2] = [Self::Two, Self::Four];
+
+    /// Output rows and columns of a tile.
+    pub(super) const fn out(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// Rows and columns of a transformed tile.
+    pub(super) const fn points(self) -> usize {
+        self.out() + 2
+    }
+
+    /// Matrices of a transformed tile.
+    pub(super) const fn matrices(self) -> usize {
+        self.points() * self.points()
+    }
+}
 
 /// Input tiles, adjacent in one row of tiles, of one channel block.
 pub(super) struct Input {
@@ -61,11 +86,9 @@ pub(super) type InputFn = unsafe fn(&Input);
 /// Transforms output tiles.
 pub(super) type OutputFn = unsafe fn(&Output);
 
-/// `G`: rows (1, p, p²) / ∏(p − other points), for ∞ the last.
-const WEIGHT_MATRIX: [[f64; 3]; POINTS] = {
-    let (a, b) = (core::f64::consts::FRAC_1_SQRT_2, core::f64::consts::SQRT_2);
-    let points = [0.0, a, -a, b, -b];
-    let mut g = [[0.0, 0.0, 1.0]; POINTS];
+/// `G`: rows (1, p, p²) / ∏(p − other points), for ∞ the last. `points` are the finite ones.
+const fn weight_matrix<const P: usize>(points: &[f64]) -> [[f64; 3]; P] {
+    let mut g = [[0.0, 0.0, 1.0]; P];
     let mut i = 0;
     while i < points.len() {
         let (p, mut rest) = (points[i], 1.0);
@@ -80,57 +103,73 @@ const WEIGHT_MATRIX: [[f64; 3]; POINTS] = {
         i += 1;
     }
     g
+}
+
+const WEIGHTS_TWO: [[f64; 3]; 4] = weight_matrix(&[0.0, 1.0, -1.0]);
+const WEIGHTS_FOUR: [[f64; 3]; 6] = {
+    let (a, b) = (core::f64::consts::FRAC_1_SQRT_2, core::f64::consts::SQRT_2);
+    weight_matrix(&[0.0, a, -a, b, -b])
 };
 
-/// `G g Gᵀ` of one 3 × 3 kernel.
-pub(super) fn weights(g: &[[f64; 3]; 3]) -> [[f64; POINTS]; POINTS] {
-    let g_mat = &WEIGHT_MATRIX;
-    let mut half = [[0.0; 3]; POINTS];
-    for (half, row) in half.iter_mut().zip(g_mat) {
-        for (x, half) in half.iter_mut().enumerate() {
-            *half = (0..3).map(|k| row[k] * g[k][x]).sum();
-        }
-    }
-    let mut out = [[0.0; POINTS]; POINTS];
-    for (out, half) in out.iter_mut().zip(&half) {
-        for (out, row) in out.iter_mut().zip(g_mat) {
-            *out = (0..3).map(|k| half[k] * row[k]).sum();
+/// `G g Gᵀ` of one 3 × 3 kernel, row after row: the first [`Size::matrices`] values.
+pub(super) fn weights(size: Size, g: &[[f64; 3]; 3]) -> [f64; 36] {
+    let (points, rows): (usize, &[[f64; 3]]) = match size {
+        Size::Two => (4, &WEIGHTS_TWO),
+        Size::Four => (6, &WEIGHTS_FOUR),
+    };
+    let mut out = [0.0; 36];
+    for (out, by_row) in out.chunks_exact_mut(points).zip(rows) {
+        let half: [f64; 3] = core::array::from_fn(|x| (0..3).map(|k| by_row[k] * g[k][x]).sum());
+        for (out, by_column) in out.iter_mut().zip(rows) {
+            *out = (0..3).map(|k| half[k] * by_column[k]).sum();
         }
     }
     out
 }
 
-/// `Bᵀ d` in one direction.
+/// `Bᵀ d` in one direction, of 4 or 6 points.
 #[inline(always)]
-fn input_1d<S: Simd>(s: S, d: [S::V; POINTS]) -> [S::V; POINTS] {
+fn input_1d<S: Simd, const P: usize>(s: S, d: [S::V; P]) -> [S::V; P] {
+    let mut out = d;
+    if P == 4 {
+        out[0] = s.sub(d[2], d[0]);
+        out[1] = s.add(d[1], d[2]);
+        out[2] = s.sub(d[2], d[1]);
+        out[3] = s.sub(d[3], d[1]);
+        return out;
+    }
     let (a, b) = (s.splat(FRAC_1_SQRT_2), s.splat(SQRT_2));
     let (half, two, mix) = (s.splat(-0.5), s.splat(-2.0), s.splat(-2.5));
     let even_a = s.fma(two, d[2], d[4]);
     let odd_a = s.mul(a, s.fma(two, d[1], d[3]));
     let even_b = s.fma(half, d[2], d[4]);
     let odd_b = s.mul(b, s.fma(half, d[1], d[3]));
-    [
-        s.add(s.fma(mix, d[2], d[0]), d[4]),
-        s.add(even_a, odd_a),
-        s.sub(even_a, odd_a),
-        s.add(even_b, odd_b),
-        s.sub(even_b, odd_b),
-        s.add(s.fma(mix, d[3], d[1]), d[5]),
-    ]
+    out[0] = s.add(s.fma(mix, d[2], d[0]), d[4]);
+    out[1] = s.add(even_a, odd_a);
+    out[2] = s.sub(even_a, odd_a);
+    out[3] = s.add(even_b, odd_b);
+    out[4] = s.sub(even_b, odd_b);
+    out[5] = s.add(s.fma(mix, d[3], d[1]), d[5]);
+    out
 }
 
-/// `Aᵀ m` in one direction.
+/// `Aᵀ m` in one direction, of `OUT + 2` points.
 #[inline(always)]
-fn output_1d<S: Simd>(s: S, m: [S::V; POINTS]) -> [S::V; OUT] {
-    let (a, b) = (FRAC_1_SQRT_2, SQRT_2);
+fn output_1d<S: Simd, const P: usize, const OUT: usize>(s: S, m: [S::V; P]) -> [S::V; OUT] {
+    let mut out = [m[0]; OUT];
     let (sum_a, dif_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    if P == 4 {
+        out[0] = s.add(m[0], sum_a);
+        out[1] = s.add(dif_a, m[3]);
+        return out;
+    }
+    let (a, b) = (FRAC_1_SQRT_2, SQRT_2);
     let (sum_b, dif_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-    [
-        s.add(s.add(m[0], sum_a), sum_b),
-        s.fma(s.splat(a), dif_a, s.mul(s.splat(b), dif_b)),
-        s.fma(s.splat(0.5), sum_a, s.mul(s.splat(2.0), sum_b)),
-        s.fma(s.splat(a * 0.5), dif_a, s.fma(s.splat(b * 2.0), dif_b, m[5])),
-    ]
+    out[0] = s.add(s.add(m[0], sum_a), sum_b);
+    out[1] = s.fma(s.splat(a), dif_a, s.mul(s.splat(b), dif_b));
+    out[2] = s.fma(s.splat(0.5), sum_a, s.mul(s.splat(2.0), sum_b));
+    out[3] = s.fma(s.splat(a * 0.5), dif_a, s.fma(s.splat(b * 2.0), dif_b, m[5]));
+    out
 }
 
 /// Gathers and transforms input tiles.
@@ -138,20 +177,21 @@ fn output_1d<S: Simd>(s: S, m: [S::V; POINTS]) -> [S::V; OUT] {
 /// # Safety
 /// `t.src` is valid for `height · width` vectors, `t.dst` for `count` vectors in each matrix.
 #[inline(always)]
-pub(super) unsafe fn input<S: Simd>(s: S, t: &Input) {
+pub(super) unsafe fn input<S: Simd, const P: usize>(s: S, t: &Input) {
     for i in 0..t.count {
-        let x = t.x + (i * OUT) as isize;
-        let inside =
-            t.y >= 0 && x >= 0 && t.y as usize + POINTS <= t.height && x as usize + POINTS <= t.width;
+        let x = t.x + (i * (P - 2)) as isize;
+        let inside = t.y >= 0 && x >= 0 && t.y as usize + P <= t.height && x as usize + P <= t.width;
         // SAFETY: an inside tile lies wholly in the plane; otherwise each pixel is checked. The
         // destination is the caller's.
         unsafe {
             let dst = t.dst.add(i * LANES);
             if inside {
                 let src = t.src.add((t.y as usize * t.width + x as usize) * LANES);
-                input_tile(s, dst, t.dst_stride, |row, col| s.load(src.add((row * t.width + col) * LANES)));
+                input_tile::<S, P>(s, dst, t.dst_stride, |row, col| {
+                    s.load(src.add((row * t.width + col) * LANES))
+                });
             } else {
-                input_tile(s, dst, t.dst_stride, |row, col| {
+                input_tile::<S, P>(s, dst, t.dst_stride, |row, col| {
                     let (y, x) = (t.y + row as isize, x + col as isize);
                     if y >= 0 && x >= 0 && (y as usize) < t.height && (x as usize) < t.width {
                         s.load(t.src.add((y as usize * t.width + x as usize) * LANES))
@@ -167,17 +207,22 @@ pub(super) unsafe fn input<S: Simd>(s: S, t: &Input) {
 /// # Safety
 /// `dst` is valid for one vector in each matrix.
 #[inline(always)]
-unsafe fn input_tile<S: Simd>(s: S, dst: *mut f32, stride: usize, pixel: impl Fn(usize, usize) -> S::V) {
-    let mut columns = [[s.splat(0.0); POINTS]; POINTS];
+unsafe fn input_tile<S: Simd, const P: usize>(
+    s: S,
+    dst: *mut f32,
+    stride: usize,
+    pixel: impl Fn(usize, usize) -> S::V,
+) {
+    let mut columns = [[s.splat(0.0); P]; P];
     for (col, column) in columns.iter_mut().enumerate() {
         *column = input_1d(s, core::array::from_fn(|row| pixel(row, col)));
     }
     #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
-    for row in 0..POINTS {
-        let out = input_1d(s, core::array::from_fn(|col| columns[col][row]));
+    for row in 0..P {
+        let out: [S::V; P] = input_1d(s, core::array::from_fn(|col| columns[col][row]));
         for (col, v) in out.into_iter().enumerate() {
-            // SAFETY: matrix `row · 6 + col` is one of the 36.
-            unsafe { s.store(dst.add((row * POINTS + col) * stride), v) }
+            // SAFETY: matrix `row · P + col` is one of the P · P.
+            unsafe { s.store(dst.add((row * P + col) * stride), v) }
         }
     }
 }
@@ -188,24 +233,24 @@ unsafe fn input_tile<S: Simd>(s: S, dst: *mut f32, stride: usize, pixel: impl Fn
 /// `t.src` is valid for `count` vectors in each matrix, `t.dst` (and `t.residual`) for
 /// `height · width` vectors.
 #[inline(always)]
-pub(super) unsafe fn output<S: Simd>(s: S, t: &Output) {
+pub(super) unsafe fn output<S: Simd, const P: usize, const OUT: usize>(s: S, t: &Output) {
     // SAFETY: rows and columns are cut to those inside the plane.
     unsafe {
         let bias = s.load(t.bias);
         for i in 0..t.count {
             let src = t.src.add(i * LANES);
             let x = t.x + i * OUT;
-            let mut columns = [[s.splat(0.0); OUT]; POINTS];
+            let mut columns = [[s.splat(0.0); OUT]; P];
             for (col, column) in columns.iter_mut().enumerate() {
-                *column = output_1d(
+                *column = output_1d::<S, P, OUT>(
                     s,
-                    core::array::from_fn(|row| s.load(src.add((row * POINTS + col) * t.src_stride))),
+                    core::array::from_fn(|row| s.load(src.add((row * P + col) * t.src_stride))),
                 );
             }
             let cols = OUT.min(t.width - x);
             #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
             for row in 0..OUT.min(t.height - t.y) {
-                let out = output_1d(s, core::array::from_fn(|col| columns[col][row]));
+                let out: [S::V; OUT] = output_1d(s, core::array::from_fn::<_, P, _>(|col| columns[col][row]));
                 let at = ((t.y + row) * t.width + x) * LANES;
                 for (col, v) in out.into_iter().enumerate() {
                     if col < cols {

@@ -1,6 +1,7 @@
 //! Columns packed side by side for the product, `f64`.
 
 use super::{isa::Kernels, simd::Doubles};
+use crate::featurize::kernels::large_pages;
 use alloc::vec::Vec;
 
 /// Columns that are packed together: a multiple of every instruction set's tile in both directions.
@@ -29,7 +30,12 @@ impl Panels {
     /// Takes another shape, as the product's left operand or as its right one; what the panels hold is
     /// unspecified but for being initialised.
     pub(in super::super) fn reshape(&mut self, kernels: &Kernels, side: Side, [depth, columns]: [usize; 2]) {
-        self.lines.resize(columns.div_ceil(WIDTH) * depth * LINES, Line([0.0; 8]));
+        let lines = columns.div_ceil(WIDTH) * depth * LINES;
+        if lines > self.lines.capacity() {
+            self.lines = Vec::with_capacity(lines);
+            large_pages::prefer(&mut self.lines);
+        }
+        self.lines.resize(lines, Line([0.0; 8]));
         (self.depth, self.columns, self.width) = (depth, columns, kernels.tile[side as usize]);
     }
 

@@ -154,16 +154,24 @@ impl Run<'_> {
         }
     }
 
-    /// This thread's share of layers; `false` if another thread of the team is gone.
+    /// This thread's share of layers, and what others are slow with; `false` if another thread of the team
+    /// is gone.
     ///
     /// # Safety
     /// As [`layer`](Self::layer); every thread of the barrier calls it with its own share.
     #[cfg(feature = "std")]
-    pub(super) unsafe fn layers(&self, layers: &[Layer]) -> bool {
+    pub(super) unsafe fn layers(&self, layers: &[Layer], barrier: &Barrier) -> bool {
         layers.iter().all(|layer| {
-            // SAFETY: the caller's promise; threads meet after each layer.
-            unsafe { self.layer(layer) }
-            self.meet()
+            if layer.is_divisible(self.n) {
+                while let Some(share) = barrier.take(self.share.index) {
+                    // SAFETY: the caller's promise; the barrier hands out each share once.
+                    unsafe { Self { share, ..*self }.layer(layer) }
+                }
+            } else {
+                // SAFETY: the caller's promise; threads meet after each layer.
+                unsafe { self.layer(layer) }
+            }
+            barrier.wait()
         })
     }
 

@@ -3,7 +3,7 @@
 use super::super::gemm::{Pixels, Product, offset};
 use super::super::layer::{Layer, WinogradLayer, blocks};
 use super::super::simd::LANES;
-use super::super::winograd;
+use super::super::winograd::{Input, Output};
 use super::Run;
 use core::ptr;
 
@@ -16,6 +16,9 @@ impl Run<'_> {
         let kernels = self.plan.kernels;
         let [k, n] = conv.sizes;
         let [tiles_y, tiles_x] = conv.tiles;
+        let (out, matrices) = (conv.size.out(), conv.size.matrices());
+        let input = kernels.winograd_input[conv.size as usize];
+        let output = kernels.winograd_output[conv.size as usize];
         let total = self.n * tiles_y * tiles_x;
         let (v, v_stride) = (self.scratch, conv.input_stride());
         let m_stride = conv.output_stride();
@@ -25,10 +28,10 @@ impl Run<'_> {
         let (columns, own) = self.share.divide(blocks(n), kernels.nb, total, kernels.mr);
         for first in own.clone().step_by(conv.chunk) {
             let chunk = conv.chunk.min(own.end - first);
-            // SAFETY: scratch holds 36 matrices of `chunk` tiles for the input and as many for the
+            // SAFETY: scratch holds the matrices of `chunk` tiles for the input and as many for the
             // sums; runs of tiles stay inside one row of tiles of one picture.
             unsafe {
-                let m = v.add(winograd::MATRICES * v_stride);
+                let m = v.add(matrices * v_stride);
                 let runs = |each: &mut dyn FnMut(usize, usize, usize, usize, usize)| {
                     let mut t = 0;
                     while t < chunk {
@@ -40,12 +43,12 @@ impl Run<'_> {
                 };
                 for b in 0..blocks(k) {
                     runs(&mut |t, i, y, x, count| {
-                        (kernels.winograd_input)(&winograd::Input {
+                        input(&Input {
                             src: a.add((b * self.n + i) * h * w * LANES),
                             height: h,
                             width: w,
-                            y: (y * winograd::OUT) as isize - conv.padding.top as isize,
-                            x: (x * winograd::OUT) as isize - conv.padding.left as isize,
+                            y: (y * out) as isize - conv.padding.top as isize,
+                            x: (x * out) as isize - conv.padding.left as isize,
                             count,
                             dst: v.add((b * chunk + t) * LANES),
                             dst_stride: v_stride,
@@ -53,7 +56,7 @@ impl Run<'_> {
                     });
                 }
                 let matrix = (k * blocks(n)) * LANES;
-                for i in 0..winograd::MATRICES {
+                for i in 0..matrices {
                     let product = Product {
                         kernels,
                         planar: false,
@@ -74,7 +77,7 @@ impl Run<'_> {
                     let bias = self.weights(conv.bias + b * LANES);
                     runs(&mut |t, i, y, x, count| {
                         let plane = (b * self.n + i) * oh * ow * LANES;
-                        (kernels.winograd_output)(&winograd::Output {
+                        output(&Output {
                             src: m.add((at * chunk + t) * LANES),
                             src_stride: m_stride,
                             bias,
@@ -82,8 +85,8 @@ impl Run<'_> {
                             residual: offset(r, plane),
                             height: oh,
                             width: ow,
-                            y: y * winograd::OUT,
-                            x: x * winograd::OUT,
+                            y: y * out,
+                            x: x * out,
                             count,
                             bounds: conv.bounds.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]),
                         });

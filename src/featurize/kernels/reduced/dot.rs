@@ -100,8 +100,10 @@ pub(super) unsafe fn tile<D: Dot, const MR: usize, const NB: usize>(d: D, t: &Ti
                 }
             }
         }
+        // A copy, so that the loop above needs no place in memory for its sums: this one counts through them.
+        let done = sums;
         for j in 0..NB {
-            for (m, sums) in sums.iter().enumerate() {
+            for (m, sums) in done.iter().enumerate() {
                 finish(d, t, sums[j], m, j);
             }
         }

@@ -65,7 +65,7 @@ pub(in super::super) fn choose(isa: Isa, precision: Precision, amx: bool) -> Opt
             }
             let has = [has!("avx512bf16"), has!("avx512vnni"), has!("avx512bw")];
             Some(match (halves, has) {
-                (true, [true, ..]) => &avx512_dot_bf16::ENGINE,
+                (true, [true, ..]) if super::x86::pairs_are_faster() => &avx512_dot_bf16::ENGINE,
                 (true, _) => &avx512_bf16::ENGINE,
                 (false, [_, true, _]) => &avx512_vnni_int8::ENGINE,
                 (false, [.., true]) => &avx512_int8::ENGINE,
@@ -92,12 +92,24 @@ macro_rules! has {
 #[cfg(target_arch = "x86_64")]
 use has;
 
-/// Models of what this machine may lack, for tests.
+/// For tests: every way this processor can compute, chosen or not, and with plain Rust models of what it may
+/// lack.
 #[cfg(test)]
-pub(in super::super) fn models(precision: Precision) -> [&'static Engine; 2] {
-    match precision {
-        Precision::Int8 => [&model_words_int8::ENGINE, &model_tiles_int8::ENGINE],
-        _ => [&model_words_bf16::ENGINE, &model_tiles_bf16::ENGINE],
+pub(in super::super) fn all(isa: Isa, precision: Precision) -> alloc::vec::Vec<&'static Engine> {
+    let halves = precision == Precision::Bf16;
+    match isa {
+        Isa::Plain if halves => alloc::vec![&model_words_bf16::ENGINE, &model_tiles_bf16::ENGINE],
+        Isa::Plain => alloc::vec![&model_words_int8::ENGINE, &model_tiles_int8::ENGINE],
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => {
+            let ways: [(bool, &'static Engine); 2] = if halves {
+                [(has!("avx512bf16"), &avx512_dot_bf16::ENGINE), (true, &avx512_bf16::ENGINE)]
+            } else {
+                [(has!("avx512vnni"), &avx512_vnni_int8::ENGINE), (has!("avx512bw"), &avx512_int8::ENGINE)]
+            };
+            ways.into_iter().filter_map(|(has, engine)| has.then_some(engine)).collect()
+        }
+        _ => alloc::vec![],
     }
 }
 
@@ -119,7 +131,7 @@ macro_rules! engine {
         $(#[target_feature(enable = $feature)])?
         unsafe fn range(r: &Rows) -> Level {
             // SAFETY: as for `measure`.
-            unsafe { rows::range($simd, r, 0..r.pixels) }
+            unsafe { rows::range($simd, r) }
         }
     };
     ($module:ident, $name:literal, $form:ident, $words:literal, $weights:literal, [$($mr:literal)+],

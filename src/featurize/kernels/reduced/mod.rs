@@ -22,7 +22,7 @@ mod weights;
 mod x86;
 
 #[cfg(test)]
-pub(super) use engine::models;
+pub(super) use engine::all;
 pub(super) use engine::{Engine, choose};
 pub(super) use product::{Reduced, Source};
 use rows::Form;

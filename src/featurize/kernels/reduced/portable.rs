@@ -30,10 +30,13 @@ unsafe impl<S: Simd> Dot for Halves<S> {
     }
     #[inline(always)]
     unsafe fn dot(self, a: *const u32, b: [S::V; 2], sum: S::V) -> S::V {
+        let a = a.cast::<f32>();
+        // Each from memory to all lanes; both in one load would go through general registers.
         // SAFETY: the caller's two words are floats.
-        let [first, second] = unsafe { a.cast::<[f32; 2]>().read_unaligned() };
-        let sum = self.0.fma(self.0.splat(first), b[0], sum);
-        self.0.fma(self.0.splat(second), b[1], sum)
+        unsafe {
+            let sum = self.0.fma(self.0.splat(*a), b[0], sum);
+            self.0.fma(self.0.splat(*a.add(1)), b[1], sum)
+        }
     }
     #[inline(always)]
     unsafe fn value(self, sum: S::V, t: &Tile, _: Level, block: usize) -> S::V {

@@ -30,6 +30,9 @@ impl Form {
     }
 }
 
+/// From here on floats are whole numbers.
+const WHOLE: f32 = 8_388_608.0;
+
 /// What 8-bit activations mean: `x = scale · (q − zero)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in super::super) struct Level {
@@ -45,18 +48,22 @@ impl Level {
     /// The whole range of 8 bits for `lo..=hi` and zero, which has a number of its own so that padding
     /// is exact. `check` is zero unless a value was infinite or NaN: then all that is computed of them
     /// is NaN, as it would be in `f32`.
+    ///
+    /// Without branches, so that the compiler can make sixteen at a time.
+    #[inline(always)]
     pub(super) fn new(lo: f32, hi: f32, check: f32) -> Self {
-        let (lo, hi) = (lo.min(0.0), hi.max(0.0));
+        let (lo, hi) = (if lo < 0.0 { lo } else { 0.0 }, if hi > 0.0 { hi } else { 0.0 });
         let range = hi - lo;
-        if check != 0.0 || !range.is_finite() {
-            return Self { scale: f32::NAN, zero: 0 };
-        }
+        let sound = (check == 0.0) & (range < f32::INFINITY);
         // So small that its inverse would overflow: as good as zero.
-        if range < 1e-35 {
-            return Self::NONE;
+        let some = range >= 1e-35;
+        let scale = if some { range / 255.0 } else { 1.0 };
+        // To nearest, to even, from 0 to 255.
+        let zero = (-lo * (255.0 / range) + WHOLE).to_bits() & 0xff;
+        Self {
+            scale: if sound { scale } else { f32::NAN },
+            zero: if sound & some { zero.cast_signed() } else { 0 },
         }
-        let zero = libm::rintf(-lo * (255.0 / range));
-        Self { scale: range / 255.0, zero: zero as i32 }
     }
 
     /// What values are multiplied with to become numbers.
@@ -84,12 +91,23 @@ pub(in super::super) struct Rows {
     pub(in super::super) level_step: usize,
 }
 
-/// The level of some pixels together.
+/// The level of all pixels together.
 ///
 /// # Safety
 /// `r.src` is valid for the pixels and blocks.
 #[inline(always)]
-pub(super) unsafe fn range<S: Simd>(s: S, r: &Rows, pixels: core::ops::Range<usize>) -> Level {
+pub(super) unsafe fn range<S: Simd>(s: S, r: &Rows) -> Level {
+    // SAFETY: the caller's promise.
+    let [lo, hi, check] = unsafe { ends(s, r, 0..r.pixels) };
+    Level::new(lo, hi, check)
+}
+
+/// The smallest and the largest value of some pixels, and zero unless one is infinite or NaN.
+///
+/// # Safety
+/// As [`range`].
+#[inline(always)]
+unsafe fn ends<S: Simd>(s: S, r: &Rows, pixels: core::ops::Range<usize>) -> [f32; 3] {
     let zero = s.splat(0.0);
     let (mut below, mut above, mut check) = (zero, zero, zero);
     for b in 0..r.blocks {
@@ -101,24 +119,7 @@ pub(super) unsafe fn range<S: Simd>(s: S, r: &Rows, pixels: core::ops::Range<usi
             check = s.fma(v, zero, check);
         }
     }
-    let mut lanes = [[0.0; LANES]; 3];
-    for (lanes, v) in lanes.iter_mut().zip([below, above, check]) {
-        // SAFETY: an array of 16 floats is written.
-        unsafe { s.store(lanes.as_mut_ptr(), v) }
-    }
-    // By halves: sixteen in a row would take longer than a pixel's channels.
-    let halve = |mut lanes: [f32; LANES], f: fn(f32, f32) -> f32| {
-        let mut half = LANES / 2;
-        while half > 0 {
-            let (low, high) = lanes.split_at_mut(half);
-            low.iter_mut().zip(high).for_each(|(low, high)| *low = f(*low, *high));
-            half /= 2;
-        }
-        lanes[0]
-    };
-    let larger = |a, b| if a > b { a } else { b };
-    let [below, above, check] = lanes;
-    Level::new(-halve(below, larger), halve(above, larger), halve(check, |a, b| a + b))
+    [-s.largest(below), s.largest(above), s.sum(check)]
 }
 
 /// Measures the level of each pixel.
@@ -127,9 +128,16 @@ pub(super) unsafe fn range<S: Simd>(s: S, r: &Rows, pixels: core::ops::Range<usi
 /// As [`range`]; `r.levels` is valid for a level a pixel.
 #[inline(always)]
 pub(super) unsafe fn measure<S: Simd>(s: S, r: &Rows) {
-    for p in 0..r.pixels {
-        // SAFETY: the caller's promise.
-        unsafe { *r.levels.add(p) = range(s, r, p..p + 1) }
+    for first in (0..r.pixels).step_by(LANES) {
+        let count = LANES.min(r.pixels - first);
+        let [mut lo, mut hi, mut check] = [[0.0; LANES]; 3];
+        for p in 0..count {
+            // SAFETY: the caller's promise.
+            [lo[p], hi[p], check[p]] = unsafe { ends(s, r, first + p..first + p + 1) };
+        }
+        let levels: [Level; LANES] = core::array::from_fn(|p| Level::new(lo[p], hi[p], check[p]));
+        // SAFETY: `count` levels of the caller's.
+        unsafe { core::ptr::copy_nonoverlapping(levels.as_ptr(), r.levels.add(first), count) }
     }
 }
 
@@ -147,8 +155,7 @@ fn quantize(x: f32, inverse: f32, zero: f32) -> u32 {
     let v = x * inverse + zero;
     let v = if v > 0.0 { v } else { 0.0 };
     let v = if v < 255.0 { v } else { 255.0 };
-    // From 2^23 on floats are whole numbers.
-    (v + 8_388_608.0).to_bits() & 0xff
+    (v + WHOLE).to_bits() & 0xff
 }
 
 /// Converts pixels; channels beyond the last block are zeros.
@@ -160,8 +167,15 @@ fn quantize(x: f32, inverse: f32, zero: f32) -> u32 {
 pub(super) unsafe fn pack(form: Form, r: &Rows) {
     let per = form.channels();
     let words = LANES / per;
-    for b in 0..r.blocks.next_multiple_of(per) {
-        for p in 0..r.pixels {
+    for p in 0..r.pixels {
+        let [inverse, zero] = if form.is_integer() {
+            // SAFETY: the caller's promise.
+            let level = unsafe { *r.levels.add(p * r.level_step) };
+            [level.inverse(), level.zero as f32]
+        } else {
+            [1.0, 0.0]
+        };
+        for b in 0..r.blocks.next_multiple_of(per) {
             // SAFETY: word `b % per · words` of the pixel in group `b / per`, and what the caller vouches
             // for.
             unsafe {
@@ -171,20 +185,19 @@ pub(super) unsafe fn pack(form: Form, r: &Rows) {
                     continue;
                 }
                 let src = r.src.add(b * r.block + p * r.step).cast::<[f32; LANES]>().read();
-                if form.is_integer() {
-                    let level = *r.levels.add(p * r.level_step);
-                    let (inverse, zero) = (level.inverse(), level.zero as f32);
-                    if form == Form::U8 {
+                match form {
+                    Form::U8 => {
                         let bytes = src.map(|x| quantize(x, inverse, zero) as u8);
                         dst.cast::<[u8; LANES]>().write_unaligned(bytes);
-                    } else {
+                    }
+                    Form::I16 => {
                         let halves = src.map(|x| quantize(x, inverse, zero) as u16);
                         dst.cast::<[u16; LANES]>().write_unaligned(halves);
                     }
-                } else if form == Form::Bf16 {
-                    dst.cast::<[u16; LANES]>().write_unaligned(src.map(|x| bf16(x) as u16));
-                } else {
-                    dst.cast::<[u32; LANES]>().write_unaligned(src.map(|x| bf16(x) << 16));
+                    Form::Bf16 => dst.cast::<[u16; LANES]>().write_unaligned(src.map(|x| bf16(x) as u16)),
+                    Form::Rounded => {
+                        dst.cast::<[u32; LANES]>().write_unaligned(src.map(|x| bf16(x) << 16));
+                    }
                 }
             }
         }

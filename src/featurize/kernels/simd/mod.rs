@@ -60,6 +60,31 @@ pub(super) unsafe trait Simd: Copy {
     /// # Safety
     /// `p` is valid for reading 16 words.
     unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2];
+    /// The largest lane; any of them where one is NaN.
+    #[inline(always)]
+    fn largest(self, v: Self::V) -> f32 {
+        // By halves: sixteen in a row would wait for each other.
+        self.halve(v, |a, b| if a > b { a } else { b })
+    }
+    /// The lanes' sum.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        self.halve(v, |a, b| a + b)
+    }
+    /// Joins lanes `i` and `i + 8`, then `i` and `i + 4`, and so on.
+    #[inline(always)]
+    fn halve(self, v: Self::V, join: impl Fn(f32, f32) -> f32) -> f32 {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: an array of 16 floats is written.
+        unsafe { self.store(lanes.as_mut_ptr(), v) }
+        let mut half = LANES / 2;
+        while half > 0 {
+            let (low, high) = lanes.split_at_mut(half);
+            low.iter_mut().zip(high).for_each(|(low, high)| *low = join(*low, *high));
+            half /= 2;
+        }
+        lanes[0]
+    }
     /// Brings the cache line at `p` into the second-level cache; any address is allowed.
     #[inline(always)]
     fn prefetch(self, p: *const f32) {

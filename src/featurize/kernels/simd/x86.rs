@@ -173,6 +173,16 @@ unsafe impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn largest(self, v: Self::V) -> f32 {
+        // SAFETY: a value of this type proves AVX-512F.
+        unsafe { _mm512_reduce_max_ps(v) }
+    }
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        // SAFETY: a value of this type proves AVX-512F.
+        unsafe { _mm512_reduce_add_ps(v) }
+    }
+    #[inline(always)]
     fn prefetch(self, p: *const f32) {
         // SAFETY: a prefetch never faults; SSE is part of x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }

@@ -63,10 +63,10 @@ fn plans(graph: &Graph, weights: &dyn WeightSource, options: PlanOptions) -> Vec
     if !options.precision.is_full() {
         all.push(Plan::new(graph, weights, &PlanOptions { amx: false, ..options }).unwrap());
     }
-    if !options.precision.is_full() && options.isa == Isa::Plain {
+    if !options.precision.is_full() {
         let kernels = super::isa::kernels(options.isa).unwrap();
-        let models = super::reduced::models(options.precision).into_iter();
-        all.extend(models.map(|engine| {
+        let engines = super::reduced::all(options.isa, options.precision).into_iter();
+        all.extend(engines.map(|engine| {
             let (plan, packing) = super::build::build(graph, &options, kernels, Some(engine)).unwrap();
             plan.packed(&packing, weights).unwrap()
         }));
