@@ -44,8 +44,8 @@ pub enum Scaling {
 /// Rows are centred by their block's mean and enter the co-moment by a matrix product; blocks and
 /// states combine by the update of Chan, Golub and LeVeque (1979). So the order and the split of the
 /// rows don't matter beyond rounding (1e-10 relative), and the same state yields components with and
-/// without standard scaling. Memory is `8·d²` bytes and as much again while fitting, unless
-/// [`into_fit`](Self::into_fit) uses it up.
+/// without standard scaling. Memory is `8·d²` bytes; fitting takes `4·d²` more and a copy of the
+/// moments, unless [`into_fit`](Self::into_fit) uses them up.
 ///
 /// Results are those of scikit-learn's `PCA(svd_solver="full")`, signs included.
 ///

@@ -54,8 +54,8 @@ pub(crate) fn par() -> Par {
 /// [`ErrorKind::NonFinite`] if values overflow, [`ErrorKind::Unsupported`] if no algorithm converges,
 /// which no finite matrix is known to cause.
 pub(crate) fn leading(a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
-    // On a thread of the pool: the reduction has a task for every column, too short to be waited for
-    // from outside.
+    // On a thread of the pool: bisection and turning back have tasks too short to be waited for from
+    // outside.
     #[cfg(feature = "rayon")]
     return rayon::join(|| solve(a, d, wanted), || ()).0;
     #[cfg(not(feature = "rayon"))]
@@ -67,7 +67,11 @@ fn solve(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
         return Ok(Leading { values: a, vectors: vec![1.0; d] });
     }
     let par = par();
-    let Reduced { diagonal, off, taus } = tridiagonalise(kernels::best(), &mut a, d);
+    let reduced = tridiagonalise(kernels::best(), &mut a, d).ok_or_else(|| {
+        let m = "the covariance is not a matrix of its columns; this is a defect of the program";
+        Error::new(ErrorKind::Unsupported, Stage::Pca, m)
+    })?;
+    let Reduced { diagonal, off, taus } = reduced;
     let reduced = MatRef::from_column_major_slice(&a, d, d);
     if diagonal.iter().chain(&off).any(|v| !v.is_finite()) {
         let m = "the covariance leaves the range of f64; check the features for extreme values";
@@ -76,14 +80,22 @@ fn solve(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
 
     let t = Tridiagonal::new(diagonal, off);
     // Beyond an eighth of them, reorthogonalisation costs more than divide and conquer.
-    let partial = t.largest(wanted, d / 8).and_then(|v| t.vectors(&v).map(|z| (v, z)));
+    let block = qr::no_pivoting::factor::recommended_block_size::<f64>(d, d);
+    // Beyond an eighth of them, reorthogonalisation costs more than divide and conquer.
+    let partial = || {
+        let values = t.largest(wanted, d / 8)?;
+        t.vectors(&values).map(|vectors| (values, vectors))
+    };
+    let factors = || factors(reduced.submatrix(1, 0, d - 1, d - 1), &taus, block, par);
+    #[cfg(feature = "rayon")]
+    let (partial, factors) = rayon::join(partial, factors);
+    #[cfg(not(feature = "rayon"))]
+    let (partial, factors) = (partial(), factors());
     let (values, mut vectors) = match partial {
         Some(found) => found,
         None => all(&t, d, wanted, par)?,
     };
     let k = values.len();
-    let block = qr::no_pivoting::factor::recommended_block_size::<f64>(d, d);
-    let factors = factors(reduced.submatrix(1, 0, d - 1, d - 1), &taus, block, par);
     let mut memory = MemBuffer::new(
         householder::apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(d - 1, block, k),
     );

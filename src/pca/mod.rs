@@ -9,6 +9,7 @@ mod low_rank;
 mod projection;
 mod reduce;
 mod sketch;
+mod team;
 mod tridiagonal;
 
 pub use covariance::{CovariancePca, Scaling};

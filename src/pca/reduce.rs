@@ -1,18 +1,24 @@
 //! Householder reduction of a symmetric matrix to tridiagonal form, by panels: within a panel the
 //! matrix is only read, one triangle once a column; then one product brings it up to date (Dongarra,
 //! Sorensen and Hammarling, "Block reduction of matrices to condensed forms", 1989).
+//!
+//! Columns are dealt out to a team of threads in blocks that they keep to the end, each in its own cache.
+//! Vectors are divided by rows. For a column the threads meet three times: when it is up to date, when each
+//! has its part of the product, and when the product is summed.
 
-use super::kernels::{Kernels, Pair, Side, add_lower};
-use alloc::{vec, vec::Vec};
+mod triangle;
+
+use super::kernels::{Kernels, Panels, Side, WIDTH, add_stripe};
+use super::team::{self, Slot};
+use alloc::vec::Vec;
+use core::ops::Range;
+use triangle::{Aligned, Triangle};
 
 /// Columns between two updates of the matrix.
-const PANEL: usize = if cfg!(miri) { 4 } else { 32 };
-
-/// Rows from which the product with the matrix is worth the threads.
-#[cfg(feature = "rayon")]
-const MANY: usize = if cfg!(miri) { 16 } else { 256 };
+const PANEL: usize = WIDTH;
 
 /// What the reduction leaves beside the reflectors' tails in the matrix.
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Reduced {
     pub(super) diagonal: Vec<f64>,
     /// One shorter than the diagonal.
@@ -22,102 +28,360 @@ pub(super) struct Reduced {
 }
 
 /// Reduces the `d × d` matrix whose lower triangle is in `a`, column after column. Column `j` keeps
-/// its reflector's tail from row `j + 2` on.
-pub(super) fn tridiagonalise(kernels: &Kernels, a: &mut [f64], d: usize) -> Reduced {
-    let mut reduced =
-        Reduced { diagonal: vec![0.0; d], off: vec![0.0; d - 1], taus: vec![f64::INFINITY; d - 1] };
-    // The panel's reflectors and their images in turn, `[2 · PANEL][d]`.
-    let mut vw = vec![0.0; 2 * PANEL * d];
-    let mut scratch = Scratch { product: vec![vec![0.0; d]; threads()], sums: vec![vec![0.0; d]; threads()] };
-    let mut pair = Pair::default();
-    let mut start = 0;
-    while start < d {
-        let width = PANEL.min(d - start);
-        for k in 0..width {
-            column(kernels, a, d, start, k, &mut vw, &mut scratch, &mut reduced);
+/// its reflector's tail from row `j + 2` on. `None` if `a` isn't such a matrix.
+pub(super) fn tridiagonalise(kernels: &Kernels, a: &mut [f64], d: usize) -> Option<Reduced> {
+    by_team(kernels, a, d, team::size(d))
+}
+
+/// The size of the team, but not who does the work of which member, decides what is rounded how.
+pub(super) fn by_team(kernels: &Kernels, a: &mut [f64], d: usize, members: usize) -> Option<Reduced> {
+    let board = Board {
+        column: Slot::new(a.get(..d)?.to_vec()),
+        row: Slot::new([0.0; 2 * PANEL]),
+        parts: (0..members).map(|_| Part::new(d)).collect(),
+    };
+    let mut dealt: Vec<Vec<_>> = (0..members).map(|_| Vec::new()).collect();
+    for (i, values) in a.chunks_mut(WIDTH * d).enumerate() {
+        // There and back: blocks get shorter.
+        let turn = i % (2 * members);
+        dealt.get_mut(turn.min(2 * members - 1 - turn))?.push((i * WIDTH, values));
+    }
+    let members = dealt.into_iter().enumerate().map(|(index, blocks)| Member {
+        kernels,
+        board: &board,
+        d,
+        index,
+        triangle: Triangle::new(d, blocks),
+        start: 0,
+        rows: 0..0,
+        known: Vec::new(),
+        v: Aligned::zeros(d),
+        tau: f64::INFINITY,
+        last: (1.0, 0.0),
+        out: Reduced::default(),
+    });
+    let mut steps = Vec::with_capacity(4 * d);
+    for start in (0..d).step_by(PANEL) {
+        let next = d.min(start + PANEL);
+        for j in start..next {
+            steps.extend([Step::Current(j), Step::Project(j)]);
+            if j + 1 < d {
+                steps.push(Step::Image(j));
+            }
         }
-        let next = start + width;
         if next < d {
-            update(kernels, a, d, next, width, &vw, &mut pair);
+            steps.extend([Step::Pack(next), Step::Update(next)]);
         }
-        start = next;
     }
-    reduced
+    team::run(members.collect(), &steps, Member::step).map(|member| member.out)
 }
 
-struct Scratch {
-    /// A partial product for each thread.
-    product: Vec<Vec<f64>>,
-    /// Likewise, the part that comes from the transpose.
-    sums: Vec<Vec<f64>>,
+/// What all members do, each its part, before one goes on.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Column `j` is brought up to date.
+    Current(usize),
+    /// It becomes a reflector, and that is multiplied by the matrix.
+    Project(usize),
+    /// The products are summed.
+    Image(usize),
+    /// The panel's vectors are packed from this row on.
+    Pack(usize),
+    /// The matrix is brought up to date from this column on.
+    Update(usize),
 }
 
-/// Column `start + k`: brings it up to date, makes its reflector and the reflector's image.
-#[allow(clippy::too_many_arguments)]
-fn column(
-    kernels: &Kernels,
-    a: &mut [f64],
+/// What the members tell each other.
+struct Board {
+    /// The next column, from its diagonal on.
+    column: Slot<Vec<f64>>,
+    /// Its row of the panel's vectors.
+    row: Slot<[f64; 2 * PANEL]>,
+    /// Of each member.
+    parts: Vec<Part>,
+}
+
+struct Part {
+    /// Its rows of the current column, up to date.
+    current: Slot<Vec<f64>>,
+    image: Slot<Image>,
+    /// Its rows' part of `wᵀ·v`.
+    along: Slot<f64>,
+    /// Its rows of the panel's vectors, packed for the update.
+    packed: Slot<Packed>,
+}
+
+/// What a member adds to the reflector's image.
+struct Image {
+    /// The product of its columns, and of their transpose, with `v`.
+    product: Aligned,
+    /// Its rows' part of the dot products of the panel's vectors with `v`.
+    dots: [f64; 2 * PANEL],
+}
+
+#[derive(Default)]
+struct Packed {
+    rows: Range<usize>,
+    left: Panels,
+    /// The negative of each vector's partner.
+    right: Panels,
+}
+
+impl Part {
+    fn new(d: usize) -> Self {
+        Self {
+            current: Slot::new(Vec::with_capacity(d)),
+            image: Slot::new(Image { product: Aligned::zeros(d), dots: [0.0; 2 * PANEL] }),
+            along: Slot::new(0.0),
+            packed: Slot::new(Packed::default()),
+        }
+    }
+}
+
+/// One member of the team.
+struct Member<'a> {
+    kernels: &'a Kernels,
+    board: &'a Board,
     d: usize,
+    index: usize,
+    triangle: Triangle<'a>,
+    /// The panel's first column.
     start: usize,
-    k: usize,
-    vw: &mut [f64],
-    scratch: &mut Scratch,
-    out: &mut Reduced,
-) {
-    let j = start + k;
-    let (known, rest) = vw.split_at_mut(2 * k * d);
-    let (v, rest) = rest.split_at_mut(d);
-    let w = &mut rest[..d];
-    let mut by = [0.0; 2 * PANEL];
-    // a −= V·wⱼ + W·vⱼ.
-    for l in 0..k {
-        (by[2 * l], by[2 * l + 1]) = (-known[(2 * l + 1) * d + j], -known[2 * l * d + j]);
+    /// Those of the panel's vectors that are this member's.
+    rows: Range<usize>,
+    /// `[2 · PANEL][rows]`: the panel's reflectors and their images in turn.
+    known: Vec<f64>,
+    /// The current reflector, all of it.
+    v: Aligned,
+    /// Of the last reflector, until its image is finished.
+    tau: f64,
+    /// What the last image is still to be multiplied by, and how much of its reflector to be added.
+    last: (f64, f64),
+    out: Reduced,
+}
+
+impl Member<'_> {
+    fn step(&mut self, step: Step) -> Option<()> {
+        let (board, start) = (self.board, self.start);
+        let k = |j: usize| j - start;
+        let own = board.parts.get(self.index)?;
+        match step {
+            Step::Current(j) => {
+                self.finish(j)?;
+                if j.is_multiple_of(PANEL) {
+                    self.begin(j);
+                }
+                self.bring_up_to_date(j, &mut *own.current.write()?)
+            }
+            Step::Project(j) => {
+                self.reflect(j)?;
+                if self.tau.is_infinite() {
+                    // The identity: both vectors stay zero.
+                    return Some(());
+                }
+                self.project(j + 1, k(j), &mut *own.image.write()?)
+            }
+            Step::Image(j) => {
+                let k = k(j);
+                if self.tau.is_finite() {
+                    *own.along.write()? = self.image(j + 1, k)?;
+                }
+                self.announce(j + 1, k + 1)
+            }
+            Step::Pack(next) => {
+                self.finish(next)?;
+                self.pack(next)
+            }
+            Step::Update(next) => {
+                self.update(next)?;
+                self.announce(next, 0)
+            }
+        }
     }
-    let from = known.get(j..).unwrap_or_default();
-    kernels.combine(from, d, &by[..2 * k], &mut a[j * d + j..(j + 1) * d]);
-    out.diagonal[j] = a[j * d + j];
-    if j + 1 == d {
-        return;
+
+    /// Begins a panel.
+    fn begin(&mut self, start: usize) {
+        if start == 0 {
+            self.triangle.load();
+        }
+        self.start = start;
+        self.rows = self.share(self.index);
+        self.known.clear();
+        self.known.resize(2 * PANEL * self.rows.len(), 0.0);
     }
-    let below = j + 1;
-    let (off, tau) = reflector(&mut a[j * d + below..(j + 1) * d]);
-    out.off[j] = off;
-    out.taus[j] = tau;
-    v[..below].fill(0.0);
-    v[below] = 1.0;
-    v[below + 1..].copy_from_slice(&a[j * d + below + 1..(j + 1) * d]);
-    w.fill(0.0);
-    if tau.is_infinite() {
-        v[below] = 0.0;
-        return;
+
+    /// The rows of the panel's vectors that are member `index`'s.
+    fn share(&self, index: usize) -> Range<usize> {
+        let (widths, of) = ((self.d - self.start).div_ceil(WIDTH), self.board.parts.len());
+        let at = |i: usize| self.d.min(self.start + widths * i / of * WIDTH);
+        at(index)..at(index + 1)
     }
-    // w = (A − V·Wᵀ − W·Vᵀ)·v / tau, then made such that A − v·wᵀ − w·vᵀ is the reflected matrix.
-    let (v, w) = (&v[below..], &mut w[below..]);
-    multiply(kernels, &a[below * d + below..], d, v, w, scratch);
-    let mut dots = [0.0; 2 * PANEL];
-    let from = known.get(below..).unwrap_or_default();
-    kernels.dots(from, d, v, &mut dots[..2 * k]);
-    for l in 0..k {
-        (by[2 * l], by[2 * l + 1]) = (-dots[2 * l + 1], -dots[2 * l]);
+
+    /// Gathers column `j` and makes its reflector.
+    fn reflect(&mut self, j: usize) -> Option<()> {
+        for (i, part) in self.board.parts.iter().enumerate() {
+            let rows = from(&self.share(i), j);
+            self.v.get_mut(rows)?.copy_from_slice(&part.current.read()?);
+        }
+        let (head, below) = self.v.get_mut(j..)?.split_first_mut()?;
+        self.out.diagonal.push(core::mem::take(head));
+        if below.is_empty() {
+            return Some(());
+        }
+        let (off, tau) = reflector(below);
+        self.out.off.push(off);
+        self.out.taus.push(tau);
+        (self.tau, self.last) = (tau, (1.0, 0.0));
+        if let Some(home) = self.triangle.home(j) {
+            home.copy_from_slice(below);
+        }
+        if tau.is_finite() {
+            below.iter_mut().take(1).for_each(|v| *v = 1.0);
+        }
+        Some(())
     }
-    kernels.combine(from, d, &by[..2 * k], w);
-    let inverse = 1.0 / tau;
-    let mut along = [0.0];
-    kernels.dots(w, d, v, &mut along);
-    let back = -0.5 * inverse * inverse * along[0];
-    w.iter_mut().zip(v).for_each(|(w, v)| *w = *w * inverse + back * v);
+
+    /// This member's rows of column `j`: `a − V·wⱼ − W·vⱼ`.
+    fn bring_up_to_date(&self, j: usize, current: &mut Vec<f64>) -> Option<()> {
+        let k = j - self.start;
+        let mut by = [0.0; 2 * PANEL];
+        for (l, (by, row)) in
+            by.chunks_exact_mut(2).zip(self.board.row.read()?.chunks_exact(2)).take(k).enumerate()
+        {
+            if let ([v_by, w_by], [v, w]) = (by, row) {
+                // The newest image was told before it was finished.
+                let w = if l + 1 == k { finished(*w, *v, self.last) } else { *w };
+                (*v_by, *w_by) = (-w, -v);
+            }
+        }
+        let rows = from(&self.rows, j);
+        current.clear();
+        current.extend_from_slice(self.board.column.read()?.get(rows.clone())?);
+        let known = self.known.get(rows.start - self.rows.start..)?;
+        self.kernels.combine(known, self.rows.len(), by.get(..2 * k)?, current);
+        Some(())
+    }
+
+    /// The products of this member's columns, and of its rows of the panel's vectors, with the reflector.
+    fn project(&mut self, below: usize, k: usize, image: &mut Image) -> Option<()> {
+        self.triangle.multiply(self.kernels, below, &self.v, &mut image.product);
+        let rows = from(&self.rows, below);
+        let v = self.v.get(rows.clone())?;
+        let (at, n) = (rows.start - self.rows.start, self.rows.len());
+        image.dots = [0.0; 2 * PANEL];
+        self.kernels.dots(self.known.get(at..)?, n, v, image.dots.get_mut(..2 * k)?);
+        self.known.get_mut(2 * k * n + at..(2 * k + 1) * n)?.copy_from_slice(v);
+        Some(())
+    }
+
+    /// This member's rows of `w = (A − V·Wᵀ − W·Vᵀ)·v`; returns their part of `wᵀ·v`.
+    fn image(&mut self, below: usize, k: usize) -> Option<f64> {
+        let rows = from(&self.rows, below);
+        let (at, n) = (rows.start - self.rows.start, self.rows.len());
+        let (known, rest) = self.known.split_at_mut_checked(2 * k * n)?;
+        let w = rest.get_mut(n + at..2 * n)?;
+        let mut by = [0.0; 2 * PANEL];
+        for part in &self.board.parts {
+            let image = part.image.read()?;
+            w.iter_mut().zip(image.product.get(rows.clone())?).for_each(|(w, p)| *w += p);
+            for (by, dots) in by.chunks_exact_mut(2).zip(image.dots.chunks_exact(2)) {
+                by.iter_mut().zip(dots.iter().rev()).for_each(|(by, dot)| *by -= dot);
+            }
+        }
+        self.kernels.combine(known.get(at..).unwrap_or_default(), n, by.get(..2 * k)?, w);
+        let mut along = [0.0];
+        self.kernels.dots(w, n, self.v.get(rows)?, &mut along);
+        Some(along.iter().sum())
+    }
+
+    /// Tells the others of column `j` and of its row of the panel's first `k` pairs of vectors, as far as they
+    /// are this member's.
+    fn announce(&self, j: usize, k: usize) -> Option<()> {
+        if let Some(column) = self.triangle.column(j) {
+            self.board.column.write()?.get_mut(j..)?.copy_from_slice(column);
+        }
+        if self.rows.contains(&j) {
+            let values = self.known.iter().skip(j - self.rows.start).step_by(self.rows.len());
+            self.board.row.write()?.iter_mut().zip(values).take(2 * k).for_each(|(r, v)| *r = *v);
+        }
+        Some(())
+    }
+
+    /// Makes this member's rows of the last `w`, from `below` on, such that `A − v·wᵀ − w·vᵀ` is the reflected
+    /// matrix.
+    fn finish(&mut self, below: usize) -> Option<()> {
+        let inverse = 1.0 / core::mem::replace(&mut self.tau, f64::INFINITY);
+        if inverse == 0.0 {
+            return Some(());
+        }
+        let mut along = 0.0;
+        for part in &self.board.parts {
+            along += *part.along.read()?;
+        }
+        self.last = (inverse, -0.5 * inverse * inverse * along);
+        let rows = from(&self.rows, below);
+        let (at, n, k) = (rows.start - self.rows.start, self.rows.len(), below - 1 - self.start);
+        let w = self.known.get_mut((2 * k + 1) * n + at..(2 * k + 2) * n)?;
+        w.iter_mut().zip(self.v.get(rows)?).for_each(|(w, v)| *w = finished(*w, *v, self.last));
+        Some(())
+    }
+
+    /// Packs this member's rows of the panel's vectors from `next` on.
+    fn pack(&self, next: usize) -> Option<()> {
+        let mut packed = self.board.parts.get(self.index)?.packed.write()?;
+        let Packed { rows, left, right } = &mut *packed;
+        *rows = from(&self.rows, next);
+        let shape = [2 * PANEL, rows.len()];
+        left.reshape(self.kernels, Side::Left, shape);
+        right.reshape(self.kernels, Side::Right, shape);
+        let mut negative = Vec::with_capacity(rows.len());
+        for (l, vector) in self.known.chunks_exact(self.rows.len().max(1)).enumerate() {
+            let vector = vector.get(rows.start - self.rows.start..)?;
+            left.set_row(l, vector);
+            negative.clear();
+            negative.extend(vector.iter().map(|v| -v));
+            right.set_row(l ^ 1, &negative);
+        }
+        Some(())
+    }
+
+    /// `A −= V·Wᵀ + W·Vᵀ` in this member's columns.
+    fn update(&mut self, next: usize) -> Option<()> {
+        let packed = self.board.parts.iter().map(|part| part.packed.read());
+        let packed: Vec<_> = packed.collect::<Option<_>>()?;
+        self.triangle.update(next, |first, columns, stride| {
+            let Some(right) = packed.iter().find(|p| p.rows.contains(&first)) else { return };
+            let right = (&right.right, first - right.rows.start);
+            for p in packed.iter().filter(|p| p.rows.end > first && !p.rows.is_empty()) {
+                let (from, top) = (first.saturating_sub(p.rows.start), p.rows.start.saturating_sub(first));
+                add_stripe(self.kernels, (&p.left, from, top), right, columns, stride);
+            }
+        });
+        Some(())
+    }
+}
+
+/// The part of `rows` from `first` on.
+fn from(rows: &Range<usize>, first: usize) -> Range<usize> {
+    first.clamp(rows.start, rows.end)..rows.end
+}
+
+/// An image's value from what it was before `wᵀ·v` was known.
+fn finished(w: f64, v: f64, (inverse, back): (f64, f64)) -> f64 {
+    w * inverse + back * v
 }
 
 /// Replaces `x` by `[·, v₁, …]` of the reflector that takes it to `[beta, 0, …]`; returns `beta` and
-/// half the square of `v`.
+/// half the square of `v`. `x` is zero instead if the reflector is the identity.
 fn reflector(x: &mut [f64]) -> (f64, f64) {
     let Some((head, tail)) = x.split_first_mut() else { return (0.0, f64::INFINITY) };
-    let squares = |by: f64, x: &[f64]| x.iter().fold(0.0, |sum, v| sum + (v * by) * (v * by));
     let mut tail_norm = libm::sqrt(squares(1.0, tail));
     if !(1e-140..1e140).contains(&tail_norm) {
         let largest = tail.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         if largest < f64::MIN_POSITIVE {
-            return (*head, f64::INFINITY);
+            let beta = *head;
+            x.fill(0.0);
+            return (beta, f64::INFINITY);
         }
         tail_norm = largest * libm::sqrt(squares(1.0 / largest, tail));
     }
@@ -128,105 +392,12 @@ fn reflector(x: &mut [f64]) -> (f64, f64) {
     (beta, 0.5 * (1.0 + ratio * ratio))
 }
 
-/// `y = A·x` for the symmetric `A` whose lower triangle's columns are `stride` apart.
-fn multiply(kernels: &Kernels, a: &[f64], stride: usize, x: &[f64], y: &mut [f64], scratch: &mut Scratch) {
-    let m = x.len();
-    #[cfg(feature = "rayon")]
-    if m >= MANY && scratch.product.len() > 1 {
-        use rayon::prelude::*;
-        let parts = scratch.product.len();
-        // Equal areas of the triangle, so that a thread meets the same columns every time.
-        let bound = |t: usize| {
-            let part = 1.0 - libm::sqrt(1.0 - t as f64 / parts as f64);
-            if t == parts { m } else { (part * m as f64) as usize / 4 * 4 }
-        };
-        let work = scratch.product.par_iter_mut().zip(&mut scratch.sums).enumerate().with_max_len(1);
-        work.for_each(|(t, (product, sums))| {
-            triangle(kernels, a, stride, x, bound(t), bound(t + 1), &mut product[..m], &mut sums[..m]);
-        });
-        for (t, (product, sums)) in scratch.product.iter().zip(&scratch.sums).enumerate() {
-            let (first, last) = (bound(t), bound(t + 1));
-            y[first..].iter_mut().zip(&product[first..m]).for_each(|(y, p)| *y += p);
-            y[first..last].iter_mut().zip(&sums[first..last]).for_each(|(y, s)| *y += s);
-        }
-        return;
-    }
-    if let (Some(product), Some(sums)) = (scratch.product.first_mut(), scratch.sums.first_mut()) {
-        triangle(kernels, a, stride, x, 0, m, &mut product[..m], &mut sums[..m]);
-        y.iter_mut().zip(product).zip(sums).for_each(|((y, p), s)| *y += *p + *s);
-    }
-}
-
-/// The columns from `first` to `last`: their product with `x` to `product`, that of their transpose
-/// without the diagonal to `sums`.
-#[allow(clippy::too_many_arguments)]
-fn triangle(
-    kernels: &Kernels,
-    a: &[f64],
-    stride: usize,
-    x: &[f64],
-    first: usize,
-    last: usize,
-    product: &mut [f64],
-    sums: &mut [f64],
-) {
-    let m = x.len();
-    product[first..].fill(0.0);
-    sums[first..last].fill(0.0);
-    for c in (first..last).step_by(4) {
-        let width = 4.min(last - c);
-        corner(&a[c * stride + c..], stride, &x[c..c + width], &mut product[c..], &mut sums[c..]);
-        let below = c + width;
-        if below < m {
-            let columns = &a[c * stride + below..];
-            let transposed = (&x[below..], &mut sums[c..below]);
-            kernels.both(columns, stride, transposed, (&x[c..below], &mut product[below..]));
-        }
-    }
-}
-
-/// The first `x.len()` rows of as many columns, at most four.
-fn corner(a: &[f64], stride: usize, x: &[f64], product: &mut [f64], sums: &mut [f64]) {
-    let n = x.len();
-    let (product, sums) = (&mut product[..n], &mut sums[..n]);
-    for l in 0..n {
-        let column = &a[l * stride..][..n];
-        product[l] += column[l] * x[l];
-        for i in l + 1..n {
-            product[i] += column[i] * x[l];
-            sums[l] += column[i] * x[i];
-        }
-    }
-}
-
-/// `A −= V·Wᵀ + W·Vᵀ` from row and column `next` on.
-#[allow(clippy::too_many_arguments)]
-fn update(
-    kernels: &Kernels,
-    a: &mut [f64],
-    d: usize,
-    next: usize,
-    width: usize,
-    vw: &[f64],
-    pair: &mut Pair,
-) {
-    let m = d - next;
-    let Pair { left, right } = pair;
-    left.reshape(kernels, Side::Left, [2 * width, m]);
-    right.reshape(kernels, Side::Right, [2 * width, m]);
-    let mut negative = vec![0.0; m];
-    for (k, column) in vw.chunks_exact(d).take(2 * width).enumerate() {
-        left.set_row(k, &column[next..]);
-        negative.iter_mut().zip(&column[next..]).for_each(|(n, v)| *n = -v);
-        right.set_row(k ^ 1, &negative);
-    }
-    add_lower(kernels, left, right, &mut a[next * d + next..], d);
-}
-
-fn threads() -> usize {
-    #[cfg(feature = "rayon")]
-    let threads = rayon::current_num_threads();
-    #[cfg(not(feature = "rayon"))]
-    let threads = 1;
-    threads
+/// The sum of `(x · by)²`, in lanes that don't wait for each other.
+fn squares(by: f64, x: &[f64]) -> f64 {
+    let mut lanes = [0.0; 16];
+    let (whole, rest) = x.as_chunks::<16>();
+    let mut add = |x: &[f64]| lanes.iter_mut().zip(x).for_each(|(lane, x)| *lane += (x * by) * (x * by));
+    whole.iter().for_each(|x| add(x));
+    add(rest);
+    lanes.iter().sum()
 }

@@ -1,8 +1,9 @@
 //! Largest eigenpairs of a symmetric tridiagonal matrix: bisection on Sturm counts, then inverse
 //! iteration with reorthogonalisation (Golub and Van Loan, "Matrix Computations", 8.4).
 
-use super::eigen::Wanted;
+use super::{eigen::Wanted, kernels};
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 /// Eigenvalues bisected side by side, so that the divisions of one hide the latency of another.
 const LANES: usize = 8;
@@ -39,13 +40,19 @@ impl Tridiagonal {
         if matches!(wanted, Wanted::Count(k) if k > limit) {
             return None;
         }
+        // Of an unknown number, as many at once as there are threads for.
+        #[cfg(feature = "rayon")]
+        let threads = rayon::current_num_threads();
+        #[cfg(not(feature = "rayon"))]
+        let threads = 1;
+        let at_once = if matches!(wanted, Wanted::Count(_)) { most } else { LANES * threads };
         let mut found: Vec<f64> = Vec::new();
         let mut sum = 0.0;
         while found.len() < most {
             if found.len() >= limit {
                 return None;
             }
-            for value in self.bisect(found.len(), found.last().copied()) {
+            for value in self.bisect_all(found.len()..most.min(found.len() + at_once)) {
                 if found.len() == most {
                     break;
                 }
@@ -53,7 +60,7 @@ impl Tridiagonal {
                 found.push(value);
                 sum += value.max(0.0);
                 if matches!(wanted, Wanted::Sum { target, .. } if sum >= target) {
-                    return Some(found);
+                    return (found.len() <= limit.next_multiple_of(LANES)).then_some(found);
                 }
             }
         }
@@ -66,6 +73,7 @@ impl Tridiagonal {
         let d = self.diagonal.len();
         let mut all = vec![0.0; d * values.len()];
         let mut factors = Factors::new(d);
+        let kernels = kernels::best();
         let mut seed = 1u64;
         // Rounding level: an unlucky but sound computation stays well below it.
         let tolerance = 64.0 * f64::EPSILON * self.norm;
@@ -77,15 +85,16 @@ impl Tridiagonal {
                 *v = (seed >> 33) as f64 / (1u64 << 30) as f64 - 1.0;
             }
             factors.factor(self, *value);
+            let mut along = vec![0.0; j];
             let good = (0..6).any(|round| {
                 factors.solve(x);
                 // A first scaling keeps the squares in range; the second follows orthogonalisation.
                 scale(x, x.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
                 for _ in 0..2 {
-                    for z in before.chunks_exact(d) {
-                        let along = dot(z, x);
-                        x.iter_mut().zip(z).for_each(|(x, z)| *x -= along * z);
-                    }
+                    along.fill(0.0);
+                    kernels.dots(before, d, x, &mut along);
+                    along.iter_mut().for_each(|a| *a = -*a);
+                    kernels.combine(before, d, &along, x);
                 }
                 scale(x, libm::sqrt(dot(x, x)));
                 round > 0 && self.residual(*value, x) <= tolerance
@@ -103,9 +112,20 @@ impl Tridiagonal {
         left.zip(off.iter().chain(core::iter::once(&0.0))).map(|(a, b)| a.abs() + b.abs())
     }
 
-    /// Eigenvalues number `first`, `first + 1`, … from the top, no larger than `above`; those past
-    /// the end repeat the smallest.
-    fn bisect(&self, first: usize, above: Option<f64>) -> [f64; LANES] {
+    /// Eigenvalues of these numbers from the top, and a few more.
+    fn bisect_all(&self, numbers: Range<usize>) -> Vec<f64> {
+        #[cfg(feature = "rayon")]
+        {
+            use rayon::prelude::*;
+            let groups = numbers.into_par_iter().step_by(LANES).with_max_len(1);
+            groups.flat_map_iter(|first| self.bisect(first)).collect()
+        }
+        #[cfg(not(feature = "rayon"))]
+        numbers.step_by(LANES).flat_map(|first| self.bisect(first)).collect()
+    }
+
+    /// Eigenvalues number `first`, `first + 1`, … from the top; those past the end repeat the smallest.
+    fn bisect(&self, first: usize) -> [f64; LANES] {
         let d = self.diagonal.len();
         let edges = Self::radii(&self.off).zip(&self.diagonal);
         let slack = 4.0 * f64::EPSILON * self.norm;
@@ -113,7 +133,7 @@ impl Tridiagonal {
             (f64::min(low, d - r), f64::max(high, d + r))
         });
         let mut low = [low - slack; LANES];
-        let mut high = [above.unwrap_or(high) + slack; LANES];
+        let mut high = [high + slack; LANES];
         // Eigenvalue `i` from the top has more than `d − 1 − i` eigenvalues at or below it.
         let rank: [usize; LANES] = core::array::from_fn(|l| d.saturating_sub(1 + first + l));
         for _ in 0..80 {

@@ -5,6 +5,7 @@ use super::depthwise::MAX_ROWS;
 use super::inverted::InvertedLayer;
 use super::plan::unsupported;
 use super::reduced::Engine;
+#[cfg(feature = "std")]
 use super::share::prefers_columns;
 use super::simd::LANES;
 use super::winograd;
@@ -52,12 +53,13 @@ impl Layer {
     /// converted again, no row expanded twice, and threads don't meet within.
     #[cfg(feature = "std")]
     pub(super) fn is_divisible(&self, n: usize) -> bool {
+        let [_, h, w] = self.to;
         match &self.kind {
-            Kind::Winograd(w) => !w.divides_columns(n),
+            Kind::Product(p) => p.engine.is_none(),
+            // Divided by columns, each share copies all of the input into its scratch.
+            Kind::Conv(c) => c.engine.is_none() && !prefers_columns(blocks(c.sizes[1]), n * h * w),
+            Kind::Winograd(v) => !prefers_columns(blocks(v.sizes[1]), n * v.tiles[0] * v.tiles[1]),
             Kind::Inverted(_) => false,
-            Kind::Product(ProductLayer { engine, .. }) | Kind::Conv(ConvLayer { engine, .. }) => {
-                engine.is_none()
-            }
             _ => true,
         }
     }
@@ -313,12 +315,6 @@ impl WinogradLayer {
         let chunk = total(size).div_ceil(total(size).div_ceil(chunk));
         let padding = c.padding;
         Some(Self { size, weights: 0, bias: 0, bounds, sizes, padding, tiles: tiles(size), chunk })
-    }
-
-    /// Whether a team divides the output channels of `n` pictures instead of their tiles.
-    #[cfg(feature = "std")]
-    fn divides_columns(&self, n: usize) -> bool {
-        prefers_columns(blocks(self.sizes[1]), n * self.tiles[0] * self.tiles[1])
     }
 
     /// Floats between transformed input matrices; a cache line more than needed, so that matrices

@@ -122,7 +122,7 @@ impl Barrier {
 }
 
 /// Spins, and yields where the system has other threads to run.
-pub(super) fn wait_until(done: impl Fn() -> bool) {
+pub(crate) fn wait_until(done: impl Fn() -> bool) {
     let mut turns = 0u32;
     while !done() {
         core::hint::spin_loop();

@@ -101,43 +101,55 @@ pub(in super::super) fn add_lower(kernels: &Kernels, a: &Panels, b: &Panels, c: 
         return;
     }
     let c = &mut c[..(m - 1) * stride + m];
+    let stripe = |first: usize, c: &mut [f64]| {
+        add_stripe(kernels, (a, first, 0), (b, first), &mut c[first..], stride);
+    };
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
         let stripes = c.par_chunks_mut(STRIPE * stride).enumerate().with_max_len(1);
-        stripes.for_each(|(i, c)| add_stripe(kernels, a, b, i * STRIPE, c, stride));
+        stripes.for_each(|(i, c)| stripe(i * STRIPE, c));
     }
     #[cfg(not(feature = "rayon"))]
     for (i, c) in c.chunks_mut(STRIPE * stride).enumerate() {
-        add_stripe(kernels, a, b, i * STRIPE, c, stride);
+        stripe(i * STRIPE, c);
     }
 }
 
-/// The columns of `C` from `first` on, as many as `c` has.
-fn add_stripe(kernels: &Kernels, a: &Panels, b: &Panels, first: usize, c: &mut [f64], stride: usize) {
-    let (m, depth) = (a.columns(), a.depth());
+/// A part of the product: columns of `C` from the first one's diagonal on, as many as `c` has. `b` has them
+/// from its column `at` on; `a` has `C`'s rows from row `top` of the part on, from its column `from` on. `from`
+/// and `at` are multiples of [`WIDTH`].
+pub(in super::super) fn add_stripe(
+    kernels: &Kernels,
+    (a, from, top): (&Panels, usize, usize),
+    (b, at): (&Panels, usize),
+    c: &mut [f64],
+    stride: usize,
+) {
+    let (m, n, depth) = (a.columns(), c.len().div_ceil(stride), a.depth());
     let [rows, columns] = kernels.tile;
-    let last = m.min(first + STRIPE);
+    assert!(from.is_multiple_of(WIDTH) && at.is_multiple_of(WIDTH), "whole widths");
+    assert!(b.depth() == depth && at + n <= b.columns(), "operands of one shape");
     let parts = depth.div_ceil(DEPTH).max(1);
     for part in 0..parts {
-        let (from, to) = (part * depth / parts, (part + 1) * depth / parts);
-        for i in (first / WIDTH * WIDTH..m).step_by(rows) {
-            let a = &a.panel(i / rows)[from * rows..];
-            for j in (first..last).step_by(columns) {
-                if i + rows <= j {
+        let (begin, end) = (part * depth / parts, (part + 1) * depth / parts);
+        for i in (from..m).step_by(rows) {
+            let a = &a.panel(i / rows)[begin * rows..];
+            let row = top + i - from;
+            for j in (0..n).step_by(columns) {
+                if row + rows <= j {
                     continue; // above the diagonal
                 }
-                let b = &b.panel(j / columns)[from * columns..];
-                let fits = i + rows <= m && j + columns <= last && i + 1 >= j + columns;
+                let b = &b.panel((at + j) / columns)[begin * columns..];
+                let fits = i + rows <= m && j + columns <= n && row + 1 >= j + columns;
                 if fits {
-                    let c = &mut c[(j - first) * stride + i..];
-                    add_tile(kernels, a, b, to - from, c, stride);
+                    add_tile(kernels, a, b, end - begin, &mut c[j * stride + row..], stride);
                 } else {
                     let mut edge = [0.0; WIDTH * 8];
-                    add_tile(kernels, a, b, to - from, &mut edge, WIDTH);
-                    for (j, edge) in (j..last.min(j + columns)).zip(edge.chunks_exact(WIDTH)) {
-                        for i in i.max(j)..m.min(i + rows) {
-                            c[(j - first) * stride + i] += edge[i % rows];
+                    add_tile(kernels, a, b, end - begin, &mut edge, WIDTH);
+                    for (j, edge) in (j..n.min(j + columns)).zip(edge.chunks_exact(WIDTH)) {
+                        for i in row.max(j)..(top + m - from).min(row + rows) {
+                            c[j * stride + i] += edge[i - row];
                         }
                     }
                 }

@@ -1,6 +1,6 @@
 //! The loops of each instruction set, behind function pointers.
 
-use super::{gram, panels, sweep};
+use super::{gram, panels, sweep, symmetric};
 use crate::featurize::kernels::{Isa, Plain};
 
 /// Everything that is compiled once per instruction set.
@@ -9,8 +9,11 @@ pub(in super::super) struct Kernels {
     pub(super) tile: [usize; 2],
     pub(super) product: unsafe fn(&gram::Tile),
     pub(super) centre: unsafe fn(&panels::Centre),
-    /// Sums only, additions only, both.
-    pub(super) sweeps: [unsafe fn(&mut sweep::Sweep); 3],
+    /// Sums, additions.
+    pub(super) sweeps: [unsafe fn(&mut sweep::Sweep); 2],
+    /// Columns of a symmetric matrix that are multiplied together; a divisor of 8.
+    pub(super) together: usize,
+    pub(super) multiply: unsafe fn(&symmetric::Columns),
 }
 
 /// The kernels of the fastest instruction set this processor supports.
@@ -40,9 +43,9 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
 }
 
 /// A module with [`Kernels`] whose functions are compiled with `$feature`; `$token`, evaluated inside
-/// them, proves it. A tile is `$mv` registers by `$nr` columns.
+/// them, proves it. A tile is `$mv` registers by `$nr` columns; a symmetric matrix is multiplied by `$together`.
 macro_rules! kernels {
-    ($module:ident, $token:expr, $set:ty, $mv:literal, $nr:literal $(, $feature:literal)?) => {
+    ($module:ident, $token:expr, $set:ty, $mv:literal, $nr:literal, $together:literal $(, $feature:literal)?) => {
         mod $module {
             use super::*;
             use super::super::simd::Doubles;
@@ -61,35 +64,42 @@ macro_rules! kernels {
                 unsafe { panels::centre::<_, ROWS, $nr>($token, c) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn sweep<const SUM: bool, const ADD: bool>(s: &mut sweep::Sweep) {
+            unsafe fn sweep<const SUM: bool>(s: &mut sweep::Sweep) {
                 // SAFETY: as for `product`.
-                unsafe { sweep::sweep::<_, SUM, ADD>($token, s) }
+                unsafe { sweep::sweep::<_, SUM>($token, s) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn multiply(c: &symmetric::Columns) {
+                // SAFETY: as for `product`.
+                unsafe { symmetric::multiply::<_, $together>($token, c) }
             }
 
             pub(super) static KERNELS: Kernels = Kernels {
                 tile: [ROWS, $nr],
                 product,
                 centre,
-                sweeps: [sweep::<true, false>, sweep::<false, true>, sweep::<true, true>],
+                sweeps: [sweep::<true>, sweep::<false>],
+                together: $together,
+                multiply,
             };
         }
     };
 }
 
-kernels!(plain, Plain, Plain, 1, 4);
+kernels!(plain, Plain, Plain, 1, 4, 4);
 #[cfg(target_arch = "x86_64")]
 use crate::featurize::kernels::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 // 3 × 4 registers of a tile, 3 and 1 of its operands are all sixteen: compilers then spill a sum, and the
 // FMAs wait for it to come back from memory.
-kernels!(avx2, Avx2::new(), Avx2, 2, 6, "avx2,fma");
+kernels!(avx2, Avx2::new(), Avx2, 2, 6, 4, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512::new(), Avx512, 3, 8, "avx512f");
+kernels!(avx512, Avx512::new(), Avx512, 3, 8, 8, "avx512f");
 #[cfg(target_arch = "aarch64")]
 use crate::featurize::kernels::Neon;
 #[cfg(target_arch = "aarch64")]
-kernels!(neon, Neon::new(), Neon, 4, 6, "neon");
+kernels!(neon, Neon::new(), Neon, 4, 6, 4, "neon");
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use crate::featurize::kernels::Simd128;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-kernels!(wasm, Simd128, Simd128, 2, 4);
+kernels!(wasm, Simd128, Simd128, 2, 4, 4);

@@ -8,10 +8,11 @@ mod isa;
 mod panels;
 mod simd;
 mod sweep;
+mod symmetric;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use gram::add_lower;
+pub(super) use gram::{add_lower, add_stripe};
 pub(super) use isa::{Kernels, best};
-pub(super) use panels::{Pair, Side};
+pub(super) use panels::{Pair, Panels, Side, WIDTH};

@@ -5,7 +5,7 @@ use crate::featurize::kernels::large_pages;
 use alloc::vec::Vec;
 
 /// Columns that are packed together: a multiple of every instruction set's tile in both directions.
-pub(super) const WIDTH: usize = 24;
+pub(in super::super) const WIDTH: usize = 24;
 
 /// Widths that one task centres: so that it reads a few cache lines of each row.
 const STRIPE: usize = 4;

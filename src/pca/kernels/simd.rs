@@ -21,6 +21,8 @@ pub(super) unsafe trait Doubles: Copy {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Zero instead of the lanes before `first`, whatever they hold.
+    fn lanes_from(self, a: Self::V, first: usize) -> Self::V;
     /// `LANES` values from `p`.
     ///
     /// # Safety
@@ -65,6 +67,10 @@ unsafe impl Doubles for Plain {
         core::array::from_fn(|i| a[i] - b[i])
     }
     #[inline(always)]
+    fn lanes_from(self, a: Self::V, first: usize) -> Self::V {
+        core::array::from_fn(|i| if i >= first { a[i] } else { 0.0 })
+    }
+    #[inline(always)]
     unsafe fn load(self, p: *const f64) -> Self::V {
         // SAFETY: the caller's pointer is valid for 4 values; an array has its element's alignment.
         unsafe { p.cast::<Self::V>().read() }
@@ -85,7 +91,7 @@ unsafe impl Doubles for Plain {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! doubles {
     ($set:ident, $lanes:literal, $v:ident, $splat:ident, $fma:expr, $add:ident, $sub:ident,
-     $load:ident, $widen:expr, $store:ident, $prefetch:expr) => {
+     $load:ident, $widen:expr, $store:ident, $prefetch:expr, $lanes_from:expr) => {
         // SAFETY: constructing the type is unsafe and demands the instructions.
         unsafe impl Doubles for $set {
             const LANES: usize = $lanes;
@@ -112,6 +118,11 @@ macro_rules! doubles {
                 unsafe { $sub(a, b) }
             }
             #[inline(always)]
+            fn lanes_from(self, a: Self::V, first: usize) -> Self::V {
+                // SAFETY: a value of this type proves the instruction.
+                unsafe { $lanes_from(a, first) }
+            }
+            #[inline(always)]
             unsafe fn load(self, p: *const f64) -> Self::V {
                 // SAFETY: the caller's pointer is valid; a value of this type proves the instruction.
                 unsafe { $load(p) }
@@ -127,6 +138,7 @@ macro_rules! doubles {
                 unsafe { $store(p, v) }
             }
             #[inline(always)]
+            #[allow(unused_unsafe)] // NEON's does nothing.
             fn prefetch(self, p: *const f64) {
                 // SAFETY: a prefetch never faults.
                 unsafe { $prefetch(p) }
@@ -151,7 +163,12 @@ mod x86 {
         _mm256_loadu_pd,
         |p| _mm256_cvtps_pd(_mm_loadu_ps(p)),
         _mm256_storeu_pd,
-        |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast())
+        |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast()),
+        |a, first: usize| {
+            let lanes = _mm256_setr_epi64x(0, 1, 2, 3);
+            let before = _mm256_cmpgt_epi64(_mm256_set1_epi64x(first as i64), lanes);
+            _mm256_andnot_pd(_mm256_castsi256_pd(before), a)
+        }
     );
     doubles!(
         Avx512,
@@ -164,7 +181,8 @@ mod x86 {
         _mm512_loadu_pd,
         |p| _mm512_cvtps_pd(_mm256_loadu_ps(p)),
         _mm512_storeu_pd,
-        |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast())
+        |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast()),
+        |a, first: usize| _mm512_maskz_mov_pd((0xff_u32 << first.min(8)) as u8, a)
     );
 }
 
@@ -185,7 +203,12 @@ mod neon {
         vld1q_f64,
         |p| vcvt_f64_f32(vld1_f32(p)),
         vst1q_f64,
-        |_| ()
+        |_| (),
+        |a, first: usize| {
+            let lanes = vcombine_u64(vcreate_u64(0), vcreate_u64(1));
+            let kept = vcgeq_u64(lanes, vdupq_n_u64(first as u64));
+            vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(a), kept))
+        }
     );
 }
 
@@ -215,6 +238,10 @@ mod wasm {
         #[inline(always)]
         fn sub(self, a: Self::V, b: Self::V) -> Self::V {
             f64x2_sub(a, b)
+        }
+        #[inline(always)]
+        fn lanes_from(self, a: Self::V, first: usize) -> Self::V {
+            v128_and(a, i64x2_ge(i64x2(0, 1), i64x2_splat(first as i64)))
         }
         #[inline(always)]
         unsafe fn load(self, p: *const f64) -> Self::V {

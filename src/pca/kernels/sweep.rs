@@ -1,5 +1,4 @@
-//! Passes over columns: dot products with a vector, sums of columns, and both at once, which is what
-//! a symmetric matrix of which one triangle is stored needs of it.
+//! Passes over columns: dot products with a vector, and sums of columns.
 
 use super::{isa::Kernels, simd::Doubles};
 
@@ -26,16 +25,16 @@ pub(super) struct Sweep {
 /// # Safety
 /// The pointers of `t` are valid for what its fields say; `y` overlaps nothing else.
 #[inline(always)]
-pub(super) unsafe fn sweep<S: Doubles, const SUM: bool, const ADD: bool>(s: S, t: &mut Sweep) {
+pub(super) unsafe fn sweep<S: Doubles, const SUM: bool>(s: S, t: &mut Sweep) {
     // SAFETY: the columns are those of `t`, once each.
     unsafe {
         let mut j = 0;
         while j + TOGETHER <= t.columns {
-            columns::<S, TOGETHER, SUM, ADD>(s, t, j);
+            columns::<S, TOGETHER, SUM>(s, t, j);
             j += TOGETHER;
         }
         while j < t.columns {
-            columns::<S, 1, SUM, ADD>(s, t, j);
+            columns::<S, 1, SUM>(s, t, j);
             j += 1;
         }
     }
@@ -46,31 +45,27 @@ pub(super) unsafe fn sweep<S: Doubles, const SUM: bool, const ADD: bool>(s: S, t
 /// # Safety
 /// As for [`sweep`].
 #[inline(always)]
-unsafe fn columns<S: Doubles, const N: usize, const SUM: bool, const ADD: bool>(
-    s: S,
-    t: &mut Sweep,
-    first: usize,
-) {
+unsafe fn columns<S: Doubles, const N: usize, const SUM: bool>(s: S, t: &mut Sweep, first: usize) {
     // SAFETY: accesses are to rows below `t.rows` of columns below `t.columns`.
     unsafe {
         let a: [*const f64; N] = core::array::from_fn(|l| t.a.add((first + l) * t.stride));
-        let by: [f64; N] = core::array::from_fn(|l| if ADD { *t.by.add(first + l) } else { 0.0 });
+        let by: [f64; N] = core::array::from_fn(|l| if !SUM { *t.by.add(first + l) } else { 0.0 });
         let wide = by.map(|by| s.splat(by));
         let mut sums = [s.splat(0.0); N];
         let whole = t.rows / S::LANES * S::LANES;
         for i in (0..whole).step_by(S::LANES) {
             let x = if SUM { s.load(t.x.add(i)) } else { s.splat(0.0) };
-            let mut y = if ADD { s.load(t.y.add(i)) } else { s.splat(0.0) };
+            let mut y = if !SUM { s.load(t.y.add(i)) } else { s.splat(0.0) };
             for l in 0..N {
                 let a = s.load(a[l].add(i));
                 if SUM {
                     sums[l] = s.fma(a, x, sums[l]);
                 }
-                if ADD {
+                if !SUM {
                     y = s.fma(a, wide[l], y);
                 }
             }
-            if ADD {
+            if !SUM {
                 s.store(t.y.add(i), y);
             }
         }
@@ -83,7 +78,7 @@ unsafe fn columns<S: Doubles, const N: usize, const SUM: bool, const ADD: bool>(
                 if SUM {
                     sum += a * *t.x.add(i);
                 }
-                if ADD {
+                if !SUM {
                     *t.y.add(i) += a * by[l];
                 }
             }
@@ -103,17 +98,6 @@ impl Kernels {
     /// `y += a·by`; `y.len()` rows, `by.len()` columns.
     pub(in super::super) fn combine(&self, a: &[f64], stride: usize, by: &[f64], y: &mut [f64]) {
         self.run(1, a, stride, None, Some((by, y)));
-    }
-
-    /// [`dots`](Self::dots) and [`combine`](Self::combine) in one pass.
-    pub(in super::super) fn both(
-        &self,
-        a: &[f64],
-        stride: usize,
-        (x, sums): (&[f64], &mut [f64]),
-        (by, y): (&[f64], &mut [f64]),
-    ) {
-        self.run(2, a, stride, Some((x, sums)), Some((by, y)));
     }
 
     fn run(

@@ -1,6 +1,6 @@
 //! Every instruction set's loops against the dullest code there is.
 
-use super::{Kernels, Pair, Side, add_lower, isa::kernels, panels::Panels};
+use super::{Kernels, Pair, Side, add_lower, add_stripe, isa::kernels, panels::Panels};
 use crate::featurize::kernels::Isa;
 use crate::rng::Rng;
 use alloc::{vec, vec::Vec};
@@ -116,10 +116,65 @@ fn sweeps() {
                 let mut found = y.clone();
                 kernels.combine(&a, stride, &by, &mut found);
                 near(&found, &expected_y);
-                let (mut found_y, mut found_sums) = (y.clone(), sums.clone());
-                kernels.both(&a, stride, (&x, &mut found_sums), (&by, &mut found_y));
-                near(&found_y, &expected_y);
-                near(&found_sums, &expected_sums);
+            }
+        }
+    }
+}
+
+#[test]
+fn symmetric_products() {
+    let mut rng = Rng::new(5);
+    for &rows in SIZES {
+        for columns in [0, 1, 3, 4, 7, 8, 9, 17, 24] {
+            let columns = rows.min(columns);
+            let stride = rows + columns % 3;
+            // What is above the diagonal must not show.
+            let mut a = random(stride * columns, &mut rng);
+            (0..columns).for_each(|j| a[j * stride..j * stride + j].fill(f64::NAN));
+            let (x, y) = (random(rows, &mut rng), random(rows, &mut rng));
+            let mut expected = y.clone();
+            for j in 0..columns {
+                for i in j..rows {
+                    expected[i] += a[j * stride + i] * x[j];
+                    expected[j] += if i > j { a[j * stride + i] * x[i] } else { 0.0 };
+                }
+            }
+            for (isa, kernels) in sets() {
+                for backwards in [false, true] {
+                    let mut found = y.clone();
+                    kernels.multiply(&a, stride, columns, (&x, &mut found), backwards);
+                    for (f, e) in found.iter().zip(&expected) {
+                        assert!((f - e).abs() < 1e-13, "{isa:?} {rows} {columns}: {f} {e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn stripes_of_parts() {
+    let mut rng = Rng::new(6);
+    let (depth, stride) = (5, 100);
+    // Rows of C from `top` on, of operands whose first columns are skipped.
+    for (m, n, from, at, top) in
+        [(60, 24, 24, 0, 0), (50, 24, 0, 24, 24), (30, 7, 24, 48, 0), (1, 24, 0, 0, 48)]
+    {
+        let (a, b) = (random(m * depth, &mut rng), random((at + n) * depth, &mut rng));
+        let start = random(stride * n, &mut rng);
+        for (isa, kernels) in sets() {
+            let mut c = start.clone();
+            let left = packed(kernels, Side::Left, &a, depth, m);
+            let right = packed(kernels, Side::Right, &b, depth, at + n);
+            add_stripe(kernels, (&left, from, top), (&right, at), &mut c, stride);
+            for (k, (c, start)) in c.iter().zip(&start).enumerate() {
+                let (j, i) = (k / stride, k % stride);
+                let mut expected = *start;
+                if i >= top.max(j) && i < top + m - from {
+                    let (i, j) = (from + i - top, at + j);
+                    expected += (0..depth).map(|k| a[k * m + i] * b[k * (b.len() / depth) + j]).sum::<f64>();
+                }
+                assert!((c - expected).abs() < 1e-12, "{isa:?} {m} {from} {at} {top}: {i} {j}");
             }
         }
     }
@@ -127,18 +182,19 @@ fn sweeps() {
 
 #[test]
 fn reductions() {
-    use crate::pca::reduce::tridiagonalise;
+    use crate::pca::reduce::by_team;
     let mut rng = Rng::new(4);
-    let sizes: &[usize] = if cfg!(miri) { &[2, 9] } else { &[2, 3, 5, 31, 32, 33, 65, 100, 300] };
+    let sizes: &[usize] =
+        if cfg!(miri) { &[2, 9] } else { &[1, 2, 3, 5, 23, 24, 25, 31, 47, 48, 49, 65, 100, 300] };
     for &d in sizes {
         let a = random(d * d, &mut rng);
-        let plain = tridiagonalise(kernels(Isa::Plain).unwrap(), &mut a.clone(), d);
+        let plain = by_team(kernels(Isa::Plain).unwrap(), &mut a.clone(), d, 1).unwrap();
         // Invariants of a similarity: trace and Frobenius norm.
         let trace: f64 = (0..d).map(|i| a[i * d + i]).sum();
         let square = |i: usize, j: usize| a[j * d + i] * a[j * d + i] * if i == j { 1.0 } else { 2.0 };
         let squares: f64 = (0..d).flat_map(|j| (j..d).map(move |i| square(i, j))).sum();
         for (isa, kernels) in sets() {
-            let found = tridiagonalise(kernels, &mut a.clone(), d);
+            let found = by_team(kernels, &mut a.clone(), d, 1).unwrap();
             let sum: f64 = found.diagonal.iter().sum();
             assert!((sum - trace).abs() < 1e-11, "{isa:?} {d}: trace {sum} {trace}");
             let all: f64 = found.diagonal.iter().map(|v| v * v).sum::<f64>()
@@ -148,5 +204,39 @@ fn reductions() {
                 assert!((x - y).abs() < 1e-9, "{isa:?} {d}: {x} {y}");
             }
         }
+    }
+}
+
+#[test]
+fn reductions_by_teams() {
+    use crate::pca::reduce::by_team;
+    let mut rng = Rng::new(7);
+    let sizes: &[usize] = if cfg!(miri) {
+        &[7, 50]
+    } else {
+        &[1, 2, 23, 24, 25, 48, 49, 72, 73, 255, 256, 257, 300, 511, 512, 517]
+    };
+    let kernels = super::best();
+    for &d in sizes {
+        let a = random(d * d, &mut rng);
+        let mut alone = a.clone();
+        let expected = by_team(kernels, &mut alone, d, 1).unwrap();
+        let norm = libm::sqrt(a.iter().map(|v| v * v).sum());
+        for members in [1, 2, 3] {
+            let (mut matrix, mut again) = (a.clone(), a.clone());
+            let found = by_team(kernels, &mut matrix, d, members).unwrap();
+            assert_eq!(found, by_team(kernels, &mut again, d, members).unwrap(), "{d} by {members}");
+            assert!(matrix == again, "reflectors of {d} by {members}");
+            // Reflectors may differ by more, where two are nearly as good; what they do may not.
+            let squares = |r: &crate::pca::reduce::Reduced| {
+                r.diagonal.iter().map(|v| v * v).sum::<f64>() + 2.0 * r.off.iter().map(|v| v * v).sum::<f64>()
+            };
+            assert!((squares(&found) / squares(&expected) - 1.0).abs() < 1e-12, "{d} by {members}");
+            for (f, e) in found.diagonal.iter().zip(&expected.diagonal).take(8) {
+                assert!((f - e).abs() <= 1e-12 * norm, "{d} by {members}: {f} {e}");
+            }
+        }
+        let empty = by_team(kernels, &mut [], d, 2);
+        assert_eq!(empty, None);
     }
 }

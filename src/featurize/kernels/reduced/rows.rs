@@ -3,6 +3,8 @@
 use super::super::simd::{LANES, Simd};
 
 /// What a 32-bit word of activations holds.
+// Not every instruction set reads each.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Form {
     /// One channel, `f32` rounded to bfloat16.

@@ -1,0 +1,217 @@
+//! A team that works on one matrix step by step, from its first column to its last.
+//!
+//! Between two steps its threads spin: a task of a thread pool takes longer to wake a thread than a column to
+//! compute. Each has a member whose work it does first, from its own cache. It then does that of threads which have
+//! not begun, as those whose core the system gave away: so a busy machine does not make all wait for each.
+
+#[cfg(not(feature = "rayon"))]
+pub(super) use alone::{Slot, run, size};
+#[cfg(feature = "rayon")]
+pub(super) use together::{Slot, run, size};
+
+#[cfg(feature = "rayon")]
+mod together {
+    use crate::featurize::kernels::wait_until;
+    use alloc::vec::Vec;
+    use core::ops::{Deref, DerefMut};
+    use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::{Mutex, RwLock};
+    use std::thread::{self, Builder};
+
+    /// Columns for each thread below which meeting takes longer than computing.
+    const WORTH: usize = if cfg!(miri) { 16 } else { 256 };
+
+    /// Beyond these the caches that columns come from are busy.
+    const MOST: usize = 16;
+
+    /// Members for a matrix of `d` columns.
+    pub(in super::super) fn size(d: usize) -> usize {
+        (d / WORTH).min(MOST).min(rayon::current_num_threads()).max(1)
+    }
+
+    /// What one thread writes and, after they met, all read.
+    pub(in super::super) struct Slot<T>(RwLock<T>);
+
+    impl<T> Slot<T> {
+        pub(in super::super) const fn new(value: T) -> Self {
+            Self(RwLock::new(value))
+        }
+
+        /// `None` after a panic of its writer, as below.
+        pub(in super::super) fn read(&self) -> Option<impl Deref<Target = T> + '_> {
+            self.0.read().ok()
+        }
+
+        pub(in super::super) fn write(&self) -> Option<impl DerefMut<Target = T> + '_> {
+            self.0.write().ok()
+        }
+    }
+
+    /// A member and the steps that were begun for it.
+    struct Desk<M> {
+        begun: AtomicUsize,
+        member: Mutex<M>,
+    }
+
+    /// What the threads share.
+    struct Office<M> {
+        desks: Vec<Desk<M>>,
+        /// Steps that were done, of all members together.
+        done: AtomicUsize,
+        /// Whether a thread ended early, so that there is nothing to wait for.
+        broken: AtomicBool,
+    }
+
+    impl<M> Office<M> {
+        /// Every step, with the work of member `own` before that of others.
+        fn serve<S: Copy>(
+            &self,
+            own: usize,
+            steps: &[S],
+            work: &impl Fn(&mut M, S) -> Option<()>,
+        ) -> Option<()> {
+            let ended = Broken(&self.broken);
+            let (before, after) = self.desks.split_at_checked(own)?;
+            for (i, step) in steps.iter().enumerate() {
+                for desk in after.iter().chain(before) {
+                    let (new, relaxed) = (i + 1, Ordering::Relaxed);
+                    if desk.begun.load(relaxed) == i
+                        && desk.begun.compare_exchange(i, new, relaxed, relaxed).is_ok()
+                    {
+                        work(&mut *desk.member.lock().ok()?, *step)?;
+                        self.done.fetch_add(1, Ordering::Release);
+                    }
+                }
+                let all = (i + 1) * self.desks.len();
+                let done = || self.done.load(Ordering::Acquire) >= all;
+                wait_until(|| done() || self.broken.load(Ordering::Relaxed));
+                if !done() {
+                    return None;
+                }
+            }
+            core::mem::forget(ended);
+            Some(())
+        }
+    }
+
+    /// Ends the others' waiting for a thread that ends early.
+    struct Broken<'a>(&'a AtomicBool);
+
+    impl Drop for Broken<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Does `work` for each of `steps` and each member; a step begins when the one before is done for all.
+    /// Returns the first member; `None` if some work was, or there is no member.
+    ///
+    /// # Panics
+    /// If some work does.
+    pub(in super::super) fn run<M: Send, S: Copy + Sync>(
+        members: Vec<M>,
+        steps: &[S],
+        work: impl Fn(&mut M, S) -> Option<()> + Sync,
+    ) -> Option<M> {
+        let desk = |member| Desk { begun: AtomicUsize::new(0), member: Mutex::new(member) };
+        let office = Office {
+            desks: members.into_iter().map(desk).collect(),
+            done: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        };
+        thread::scope(|scope| {
+            for own in 1..office.desks.len() {
+                let (office, work) = (&office, &work);
+                let name = alloc::format!("fruitcore-pca-{own}");
+                // Without it the others do its work.
+                let _ = Builder::new().name(name).spawn_scoped(scope, move || office.serve(own, steps, work));
+            }
+            office.serve(0, steps, &work)
+        })?;
+        office.desks.into_iter().next()?.member.into_inner().ok()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        const STEPS: usize = if cfg!(miri) { 10 } else { 300 };
+
+        #[test]
+        fn all_see_what_each_wrote() {
+            for members in 1..5 {
+                let slots: Vec<Slot<usize>> = (0..members).map(|_| Slot::new(0)).collect();
+                let steps: Vec<usize> = (0..STEPS).collect();
+                let work = |(index, sum): &mut (usize, usize), step: usize| {
+                    if step.is_multiple_of(2) {
+                        *slots.get(*index)?.write()? = step + *index;
+                    } else {
+                        for slot in &slots {
+                            *sum += *slot.read()?;
+                        }
+                    }
+                    Some(())
+                };
+                let first = run((0..members).map(|i| (i, 0)).collect(), &steps, work);
+                let even: usize = (0..STEPS).step_by(2).sum();
+                let expected = members * even + STEPS / 2 * (members * (members - 1) / 2);
+                assert_eq!(first, Some((0, expected)));
+            }
+            assert_eq!(run(Vec::<()>::new(), &[1], |(), _| Some(())), None);
+        }
+
+        #[test]
+        fn no_one_waits_for_what_ended() {
+            let steps: Vec<usize> = (0..STEPS).collect();
+            for bad in 0..3 {
+                let stops = |i: &mut usize, step: usize| (*i != bad || step != STEPS / 2).then_some(());
+                assert_eq!(run((0..3).collect(), &steps, stops), None);
+                let panics = |i: &mut usize, step: usize| {
+                    assert!(*i != bad || step != STEPS / 2);
+                    Some(())
+                };
+                assert!(std::panic::catch_unwind(|| run((0..3).collect(), &steps, panics)).is_err());
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "rayon"))]
+mod alone {
+    use alloc::vec::Vec;
+    use core::cell::RefCell;
+    use core::ops::{Deref, DerefMut};
+
+    pub(in super::super) const fn size(_: usize) -> usize {
+        1
+    }
+
+    pub(in super::super) struct Slot<T>(RefCell<T>);
+
+    impl<T> Slot<T> {
+        pub(in super::super) const fn new(value: T) -> Self {
+            Self(RefCell::new(value))
+        }
+
+        pub(in super::super) fn read(&self) -> Option<impl Deref<Target = T> + '_> {
+            self.0.try_borrow().ok()
+        }
+
+        pub(in super::super) fn write(&self) -> Option<impl DerefMut<Target = T> + '_> {
+            self.0.try_borrow_mut().ok()
+        }
+    }
+
+    pub(in super::super) fn run<M, S: Copy>(
+        mut members: Vec<M>,
+        steps: &[S],
+        work: impl Fn(&mut M, S) -> Option<()>,
+    ) -> Option<M> {
+        for step in steps {
+            for member in &mut members {
+                work(member, *step)?;
+            }
+        }
+        members.into_iter().next()
+    }
+}
