@@ -22,7 +22,8 @@ pub struct PlanOptions {
     pub isa: Isa,
     /// Pictures that go through late layers together, 1 to 64, so that each of their many weights
     /// serves more pixels; early layers take one picture at a time, which stays in cache. A plan runs
-    /// any number of pictures; this is the size of its steps.
+    /// any number of pictures; this is the size of its steps. With 1, for single pictures, layers take the
+    /// algorithm that reads fewer weights: ResNet50's are a third less, and done sooner.
     pub micro_batch: usize,
     /// Whether 3 × 3 convolutions may run by Winograd's algorithm, where that is faster; in full
     /// precision only.

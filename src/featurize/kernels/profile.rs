@@ -10,7 +10,7 @@ use alloc::{string::String, vec::Vec};
 pub struct LayerProfile {
     /// The convolution's or linear layer's name, or the operation and its index.
     pub name: String,
-    /// How it is computed: `gemm`, `conv`, `winograd`, `depthwise`, `max_pool`, `avg_pool`, …
+    /// How it is computed: `gemm`, `conv`, `winograd-4x4`, `depthwise`, `max_pool`, `avg_pool`, …
     pub algorithm: &'static str,
     /// `[c, h, w]` read.
     pub from: [usize; 3],
