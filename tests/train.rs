@@ -353,7 +353,7 @@ fn a_student_learns_from_a_teacher() {
     let mut student = long.clone();
     student.teachers = Some(Teachers::new([model.clone()], 1.0).unwrap());
     let taught = by_names(&student);
-    // Of six pictures; a teacher is wrong about some, about others on another instruction set.
+    // Of six pictures; which of them a short training gets wrong depends on the instruction set.
     assert!(misled > 0.6 && taught < 0.5, "{misled} {taught}");
 
     // Another share is another training; so is none.
