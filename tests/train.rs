@@ -333,7 +333,9 @@ fn a_blend_lies_between_two_epochs() {
 fn a_student_learns_from_a_teacher() {
     let dir = tempfile::tempdir().unwrap();
     let sets = [data(dir.path(), "set", false)];
-    let long = learnable();
+    let mut long = learnable();
+    // After a third of them some instruction sets' students are still half way to their teacher.
+    long.epochs = 36;
     run(&sets, &long, &dir.path().join("teacher")).unwrap();
     let model = std::fs::read(dir.path().join("teacher/model.safetensors")).unwrap();
     // Every folder gets the name of the next.
@@ -353,8 +355,7 @@ fn a_student_learns_from_a_teacher() {
     let mut student = long.clone();
     student.teachers = Some(Teachers::new([model.clone()], 1.0).unwrap());
     let taught = by_names(&student);
-    // Of six pictures; which of them a short training gets wrong depends on the instruction set.
-    assert!(misled > 0.6 && taught < 0.5, "{misled} {taught}");
+    assert!(misled > 0.6 && taught < 0.2, "{misled} {taught}");
 
     // Another share is another training; so is none.
     for other in [Some(Teachers::new([model.clone()], 0.5).unwrap()), None] {

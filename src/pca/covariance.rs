@@ -116,8 +116,7 @@ impl CovariancePca {
     /// [`Keep::Variance`], rows that are all equal; [`ErrorKind::InvalidArgument`] for a count of
     /// zero or beyond `min(rows, columns)` or a fraction outside (0, 1].
     pub fn fit_scaled(&self, keep: Keep, scaling: Scaling) -> Result<Projection> {
-        let mut moment = Vec::with_capacity(self.moment.len());
-        large_pages::prefer(&mut moment);
+        let mut moment = large_pages::with_capacity(self.moment.len());
         moment.extend_from_slice(&self.moment);
         let copy = Self { moment, mean: self.mean.clone(), pending: self.pending.clone(), ..*self };
         copy.into_fit(keep, scaling)

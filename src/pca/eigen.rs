@@ -79,7 +79,6 @@ fn solve(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
     }
 
     let t = Tridiagonal::new(diagonal, off);
-    // Beyond an eighth of them, reorthogonalisation costs more than divide and conquer.
     let block = qr::no_pivoting::factor::recommended_block_size::<f64>(d, d);
     // Beyond an eighth of them, reorthogonalisation costs more than divide and conquer.
     let partial = || {

@@ -9,6 +9,13 @@ use alloc::vec::Vec;
 /// From here on large pages are asked for; below, rounding up to them would take more than it gives.
 const WORTH: usize = 2 << 20;
 
+/// An empty vector with room for `n` values in large pages.
+pub(crate) fn with_capacity<T>(n: usize) -> Vec<T> {
+    let mut memory = Vec::with_capacity(n);
+    prefer(&mut memory);
+    memory
+}
+
 /// Asks the system to back `memory`'s unused capacity by large pages as it is first written. Systems that have
 /// none, or don't hand them out, go on as before.
 pub(crate) fn prefer<T>(memory: &mut Vec<T>) {

@@ -173,17 +173,16 @@ impl Crew {
         // SAFETY: only the lifetime changes. Threads call it between the store below and their count of
         // `finished`, and this function doesn't return before all have counted.
         let job: &'static (dyn Fn(usize) + Sync) = unsafe { core::mem::transmute(job) };
-        let crew = self;
-        crew.finished.store(0, Ordering::Relaxed);
-        crew.work.store((&raw const job).cast_mut(), Ordering::Relaxed);
-        crew.job.fetch_add(1, Ordering::Release);
+        self.finished.store(0, Ordering::Relaxed);
+        self.work.store((&raw const job).cast_mut(), Ordering::Relaxed);
+        self.job.fetch_add(1, Ordering::Release);
         handles.iter().for_each(|h| h.thread().unpark());
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
-        wait_until(|| crew.finished.load(Ordering::Acquire) == handles.len());
+        wait_until(|| self.finished.load(Ordering::Acquire) == handles.len());
         if let Err(panic) = own {
             resume_unwind(panic);
         }
-        assert!(!crew.failed.swap(false, Ordering::Relaxed), "a thread of the team panicked");
+        assert!(!self.failed.swap(false, Ordering::Relaxed), "a thread of the team panicked");
     }
 }
 

@@ -32,8 +32,7 @@ impl Panels {
     pub(in super::super) fn reshape(&mut self, kernels: &Kernels, side: Side, [depth, columns]: [usize; 2]) {
         let lines = columns.div_ceil(WIDTH) * depth * LINES;
         if lines > self.lines.capacity() {
-            self.lines = Vec::with_capacity(lines);
-            large_pages::prefer(&mut self.lines);
+            self.lines = large_pages::with_capacity(lines);
         }
         self.lines.resize(lines, Line([0.0; 8]));
         (self.depth, self.columns, self.width) = (depth, columns, kernels.tile[side as usize]);

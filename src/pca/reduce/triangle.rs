@@ -19,8 +19,7 @@ pub(super) struct Aligned {
 
 impl Aligned {
     pub(super) fn zeros(n: usize) -> Self {
-        let mut values = Vec::with_capacity(n + STEP);
-        large_pages::prefer(&mut values);
+        let mut values = large_pages::with_capacity(n + STEP);
         values.resize(n + STEP, 0.0);
         let at = values.as_ptr().align_offset(STEP * size_of::<f64>()).min(STEP);
         Self { values, at }
