@@ -207,6 +207,7 @@ impl<'g> Builder<'g, '_> {
         {
             [layer.weights, layer.bias] = self.packed.push(op, Form::Winograd(layer.size));
             self.scratch = self.scratch.max(layer.scratch());
+            self.common = self.common.max(layer.common());
             return Ok(Kind::Winograd(layer));
         }
         let group = if planar { 1 } else { LANES };

@@ -54,28 +54,30 @@ pub(super) struct Tile {
     pub(super) bounds: Option<[f32; 2]>,
     /// Weights to bring nearer on the way: two cache lines for every four steps. Any address.
     pub(super) next: *const f32,
+    /// First pixel of the next tile, read by kernels that bring it nearer. Any address.
+    pub(super) ahead: *const f32,
 }
+
+/// A tile's pixels are adjacent, in channel groups of 16.
+pub(super) const BLOCKED: u8 = 0;
+/// The same; those of the next tile are brought nearer.
+pub(super) const DISTANT: u8 = 1;
+/// Each at an offset of its own.
+pub(super) const APART: u8 = 2;
+/// Adjacent, in channel groups of one.
+pub(super) const PLANAR: u8 = 3;
 
 /// Computes one tile.
 pub(super) type TileFn = unsafe fn(&Tile);
 
-/// `MR` pixels × `NB` output blocks; channel groups of `GROUP` (16: blocked, 1: planar). The pixels are
-/// adjacent unless they lie `APART`.
+/// `MR` pixels × `NB` output blocks; `PIXELS` says how the pixels lie.
 ///
 /// # Safety
 /// Every pointer of `t` is valid for what its field says it holds, for `MR` pixels and `NB` blocks.
 #[inline(always)]
-pub(super) unsafe fn tile<
-    S: Simd,
-    const MR: usize,
-    const NB: usize,
-    const GROUP: usize,
-    const APART: bool,
->(
-    s: S,
-    t: &Tile,
-) {
-    let pixels: [usize; MR] = core::array::from_fn(|m| if APART { t.pixels[m] } else { m * GROUP });
+pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const PIXELS: u8>(s: S, t: &Tile) {
+    let group = if PIXELS == PLANAR { 1 } else { LANES };
+    let pixels: [usize; MR] = core::array::from_fn(|m| if PIXELS == APART { t.pixels[m] } else { m * group });
     // SAFETY: all reads and writes stay inside what the caller vouches for: `a` at tap + pixel +
     // channel, `b` one row of NB vectors per step, `bias` NB vectors, `c` and `residual` MR
     // vectors in each of NB blocks.
@@ -90,30 +92,36 @@ pub(super) unsafe fn tile<
         let mut acc = [bias; MR];
         let mut b = t.b;
         let mut a = t.a;
-        let mut next = t.next;
+        let (mut next, mut ahead) = (t.next, t.ahead);
         for _ in 0..t.groups {
             for &tap in taps {
                 let a = a.add(tap as usize);
-                if GROUP == 1 {
+                if PIXELS == PLANAR {
                     step::<S, MR, NB>(s, &pixels, a, b, &mut acc);
                 } else {
                     // Four at a time: loop control would take a tenth of the FMA ports' time.
-                    for k in (0..GROUP).step_by(4) {
+                    for k in (0..LANES).step_by(4) {
                         let b = b.add(k * NB * LANES);
                         s.prefetch(next);
                         s.prefetch(next.wrapping_add(LANES));
                         next = next.wrapping_add(2 * LANES);
+                        if PIXELS == DISTANT {
+                            for i in 0..MR.div_ceil(4) {
+                                s.prefetch(ahead.wrapping_add((k / 4 * MR.div_ceil(4) + i) * LANES));
+                            }
+                        }
                         step::<S, MR, NB>(s, &pixels, a.add(k), b, &mut acc);
                         step::<S, MR, NB>(s, &pixels, a.add(k + 1), b.add(NB * LANES), &mut acc);
                         step::<S, MR, NB>(s, &pixels, a.add(k + 2), b.add(2 * NB * LANES), &mut acc);
                         step::<S, MR, NB>(s, &pixels, a.add(k + 3), b.add(3 * NB * LANES), &mut acc);
                     }
                 }
-                b = b.add(GROUP * NB * LANES);
+                b = b.add(group * NB * LANES);
             }
             a = a.add(t.group_stride);
+            ahead = ahead.wrapping_add(t.group_stride);
         }
-        if GROUP > 1 && t.tail > 0 {
+        if PIXELS != PLANAR && t.tail > 0 {
             for &tap in taps {
                 let a = a.add(tap as usize);
                 for k in 0..t.tail {
@@ -185,6 +193,8 @@ pub(super) struct Product<'a> {
     /// Output channel blocks.
     pub(super) blocks: usize,
     pub(super) bounds: Option<[f32; 2]>,
+    /// Whether pixels may come from far away, as from another core's cache.
+    pub(super) distant: bool,
 }
 
 /// Pixels to compute: `rows` runs of `cols` adjacent pixels.
@@ -229,8 +239,7 @@ impl Product<'_> {
     /// the strides given, `b` and `bias` for the weights; `c` overlaps neither `a` nor the weights.
     pub(super) unsafe fn run(&self, a: *const f32, c: *mut f32, residual: *const f32, px: Pixels) {
         let Kernels { mr, nb, .. } = *self.kernels;
-        let (pixel, table) =
-            if self.planar { (1, self.kernels.planar) } else { (LANES, self.kernels.blocked) };
+        let pixel = if self.planar { 1 } else { LANES };
         // Short rows leave tiles half empty: then all pixels are one run, if the output's are.
         let joined = !self.planar
             && px.c_row == px.cols * LANES
@@ -250,6 +259,12 @@ impl Product<'_> {
         let step = depth_of(self.planar, self.taps);
         let mut j = 0;
         while j < self.blocks {
+            let table = match self.planar {
+                true => self.kernels.planar,
+                // The first panel's sweep brings them all.
+                false if self.distant && j == 0 => self.kernels.distant,
+                false => self.kernels.blocked,
+            };
             let width = nb.min(self.blocks - j);
             let of = |table: &'static [TileFn], len: usize| table[(width - 1) * mr + len - 1];
             let mut panel = self.b.wrapping_add(j * LANES * depth);
@@ -277,8 +292,9 @@ impl Product<'_> {
                         // before left in the output.
                         unsafe {
                             let c = c.add(at);
+                            let a = a.add(row * px.a_row + first + from * self.group_stride);
                             kernel(&Tile {
-                                a: a.add(row * px.a_row + first + from * self.group_stride),
+                                a,
                                 pixels,
                                 groups: to - from,
                                 group_stride: self.group_stride,
@@ -292,6 +308,7 @@ impl Product<'_> {
                                 residual: if is_first { offset(residual, at) } else { c },
                                 bounds: self.bounds.filter(|_| is_last),
                                 next: panel.wrapping_add((depth * width + turn * depth / 2) * LANES),
+                                ahead: a.wrapping_add(len * pixel),
                             });
                         }
                         turn = (turn + 1) % (2 * width);

@@ -129,6 +129,7 @@ impl Run<'_> {
                                 c_stride: wide,
                                 residual: ptr::null(),
                                 pixels: (bottom - from) * w,
+                                distant: self.barrier.is_some(),
                             },
                         );
                         (first, end) = (top, bottom);
@@ -161,6 +162,7 @@ impl Run<'_> {
                             c_stride: self.n * out_plane,
                             residual: offset(r, at),
                             pixels: rows * ow,
+                            distant: false,
                         },
                     );
                 }
@@ -195,6 +197,7 @@ impl Run<'_> {
                     c_stride: wide,
                     residual: ptr::null(),
                     pixels: h * w,
+                    distant: true,
                 },
             );
             for (at, b) in columns.enumerate() {
@@ -226,6 +229,7 @@ impl Run<'_> {
                     c_stride: deep,
                     residual: offset(r, to),
                     pixels: own.len(),
+                    distant: true,
                 },
             );
         }

@@ -12,6 +12,8 @@ pub(super) struct Kernels {
     pub(super) nb: usize,
     /// GEMM tiles on blocked input, at `(blocks − 1) · mr + pixels − 1`.
     pub(super) blocked: &'static [gemm::TileFn],
+    /// The same that bring pixels nearer on the way, where the instruction set can.
+    pub(super) distant: &'static [gemm::TileFn],
     /// The same for pixels that lie apart.
     pub(super) apart: &'static [gemm::TileFn],
     /// GEMM tiles on planar input, likewise.
@@ -55,12 +57,10 @@ macro_rules! kernels {
             use super::{Isa, Kernels, depthwise, gemm, peak, pool, simd, winograd};
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn tile<const MR: usize, const NB: usize, const GROUP: usize, const APART: bool>(
-                t: &gemm::Tile,
-            ) {
+            unsafe fn tile<const MR: usize, const NB: usize, const PIXELS: u8>(t: &gemm::Tile) {
                 // SAFETY: reached through `kernels()` only, which checks the instruction set; the
                 // caller vouches for the pointers.
-                unsafe { gemm::tile::<_, MR, NB, GROUP, APART>($token, t) }
+                unsafe { gemm::tile::<_, MR, NB, PIXELS>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn depthwise<const K: usize, const STRIDE: usize>(r: &depthwise::Row) {
@@ -96,15 +96,17 @@ macro_rules! kernels {
             const MR: usize = [$($mr),+].len();
             const NB: usize = [$($nb),+].len();
             const _: () = assert!(MR <= gemm::MOST);
-            kernels!(@table BLOCKED 16 false, [$($mr)+], [$($nb)+]);
-            kernels!(@table APART 16 true, [$($mr)+], [$($nb)+]);
-            kernels!(@table PLANAR 1 false, [$($mr)+], [$($nb)+]);
+            kernels!(@table BLOCKED, [$($mr)+], [$($nb)+]);
+            kernels!(@table DISTANT, [$($mr)+], [$($nb)+]);
+            kernels!(@table APART, [$($mr)+], [$($nb)+]);
+            kernels!(@table PLANAR, [$($mr)+], [$($nb)+]);
 
             pub(super) static KERNELS: Kernels = Kernels {
                 isa: $isa,
                 mr: MR,
                 nb: NB,
                 blocked: BLOCKED.as_flattened(),
+                distant: if $isa.prefetches() { DISTANT.as_flattened() } else { BLOCKED.as_flattened() },
                 apart: APART.as_flattened(),
                 planar: PLANAR.as_flattened(),
                 depthwise: [depthwise::<3, 1>, depthwise::<3, 2>, depthwise_any],
@@ -116,11 +118,11 @@ macro_rules! kernels {
             };
         }
     };
-    (@table $name:ident $group:literal $apart:literal, $mr:tt, [$($nb:literal)+]) => {
-        static $name: [[gemm::TileFn; MR]; NB] = [$(kernels!(@row $group $apart, $nb, $mr)),+];
+    (@table $name:ident, $mr:tt, [$($nb:literal)+]) => {
+        static $name: [[gemm::TileFn; MR]; NB] = [$(kernels!(@row $name, $nb, $mr)),+];
     };
-    (@row $group:literal $apart:literal, $nb:literal, [$($mr:literal)+]) => {
-        [$(tile::<$mr, $nb, $group, $apart>),+]
+    (@row $name:ident, $nb:literal, [$($mr:literal)+]) => {
+        [$(tile::<$mr, $nb, { gemm::$name }>),+]
     };
 }
 

@@ -5,7 +5,6 @@ use super::depthwise::MAX_ROWS;
 use super::inverted::InvertedLayer;
 use super::plan::unsupported;
 use super::reduced::Engine;
-#[cfg(feature = "std")]
 use super::share::prefers_columns;
 use super::simd::LANES;
 use super::winograd;
@@ -317,19 +316,28 @@ impl WinogradLayer {
         Some(Self { size, weights: 0, bias: 0, bounds, sizes, padding, tiles: tiles(size), chunk })
     }
 
-    /// Floats between transformed input matrices; a cache line more than needed, so that matrices
+    /// A chunk's transformed input and its sums; between matrices a cache line more than needed, so that they
     /// don't compete for one cache set.
-    pub(super) fn input_stride(&self) -> usize {
-        (blocks(self.sizes[0]) * self.chunk + 1) * LANES
-    }
-
-    /// Floats between matrices of sums.
-    pub(super) fn output_stride(&self) -> usize {
-        (blocks(self.sizes[1]) * self.chunk + 1) * LANES
-    }
-
     pub(super) fn scratch(&self) -> usize {
-        self.size.matrices() * (self.input_stride() + self.output_stride())
+        let [k, n] = self.sizes.map(|channels| blocks(channels) * self.chunk + 1);
+        self.size.matrices() * (k + n) * LANES
+    }
+
+    /// Tiles that a team transforms together: each thread needs half of the sums at most.
+    pub(super) fn common_chunk(&self) -> usize {
+        (2 * self.chunk).min(self.tiles[0] * self.tiles[1])
+    }
+
+    /// What a team has in common: transformed tiles of one picture, of two chunks where there are more. 0 where
+    /// each thread transforms all of its input: F(2 × 2) makes four times as much of it, and what another core
+    /// wrote takes longer to come.
+    pub(super) fn common(&self) -> usize {
+        let ([down, across], chunk) = (self.tiles, self.common_chunk());
+        if self.size == winograd::Size::Two || !prefers_columns(blocks(self.sizes[1]), down * across) {
+            return 0;
+        }
+        let chunks = if chunk < down * across { 2 } else { 1 };
+        chunks * self.size.matrices() * (blocks(self.sizes[0]) * chunk + 1) * LANES
     }
 }
 

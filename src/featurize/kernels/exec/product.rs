@@ -22,6 +22,8 @@ pub(in super::super) struct Pointwise {
     /// Added before the bounds, laid out as `c`; null for none.
     pub(in super::super) residual: *const f32,
     pub(in super::super) pixels: usize,
+    /// Whether other threads wrote some of what is read.
+    pub(in super::super) distant: bool,
 }
 
 impl Pointwise {
@@ -54,6 +56,7 @@ impl Run<'_> {
                     c_stride: pixels * LANES,
                     residual: offset(r, to),
                     pixels: own.len(),
+                    distant: self.barrier.is_some(),
                 },
             );
         }
@@ -68,7 +71,7 @@ impl Run<'_> {
             // SAFETY: the caller's promise.
             return unsafe { self.pointwise_reduced(p, engine, run) };
         }
-        let product = self.full(p, run.a_stride).columns(&run.columns);
+        let product = Product { distant: run.distant, ..self.full(p, run.a_stride) }.columns(&run.columns);
         for (at, px) in run.chunks(p.chunk(self.plan.kernels.mr)) {
             // SAFETY: the chunk's pixels are among the caller's.
             unsafe { product.run(run.a.add(at), run.c.add(at), offset(run.residual, at), px) }
@@ -88,6 +91,7 @@ impl Run<'_> {
             bias: self.weights(p.bias),
             blocks: blocks(p.sizes[1]),
             bounds: p.bounds,
+            distant: false,
         }
     }
 
@@ -112,6 +116,7 @@ impl Run<'_> {
             bias: self.weights(conv.bias),
             blocks: blocks(conv.sizes[1]),
             bounds: conv.bounds,
+            distant: false,
         }
         .columns(&columns);
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));

@@ -109,6 +109,11 @@ pub enum Isa {
 }
 
 impl Isa {
+    /// Whether its kernels can bring data nearer before they need it.
+    pub(super) const fn prefetches(self) -> bool {
+        matches!(self, Self::Avx2 | Self::Avx512)
+    }
+
     /// Every instruction set, slowest first.
     pub const ALL: [Self; 5] = [Self::Plain, Self::Simd128, Self::Neon, Self::Avx2, Self::Avx512];
 

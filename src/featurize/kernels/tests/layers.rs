@@ -193,3 +193,21 @@ fn what_it_cannot_run_is_an_error() {
     let other = Plan::new(&graph, &Seeded(1), &PlanOptions { micro_batch: 9, ..Default::default() }).unwrap();
     assert_eq!(other.run(&mut workspace, &[0.0; 192], &mut out).unwrap_err().kind(), ErrorKind::Mismatch);
 }
+
+/// Winograd's tiles in two chunks, of which a team's threads each transform a part for all.
+#[test]
+fn tiles_that_a_team_has_in_common() {
+    use super::super::layer::Kind;
+    use super::Plan;
+    let mut graph = Graph::new([3, 37, 40]);
+    let x = lift(&mut graph, 64);
+    let padding = Padding { top: 1, left: 1, bottom: 1, right: 1 };
+    graph.push(x, Op::Conv(Conv { padding, ..conv(64, 144, [3, 3]) })).unwrap();
+    let plan = Plan::new(&graph, &Seeded(3), &PlanOptions::default()).unwrap();
+    let in_common = plan.layers.iter().any(|layer| match &layer.kind {
+        Kind::Winograd(w) => w.common() > 0 && w.common_chunk() < w.tiles[0] * w.tiles[1],
+        _ => false,
+    });
+    assert!(in_common, "another algorithm or fewer chunks: this tests nothing");
+    check(&graph, 3, 1, 1).unwrap();
+}
