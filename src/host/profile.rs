@@ -254,15 +254,15 @@ mod tests {
                 profile(&graph, &weights, &ProfileOptions { isa, batch, repeats: 3, ..Default::default() })
                     .unwrap()
             };
-            let (one, six) = (of(1), of(6));
-            assert_eq!((one.isa.as_str(), one.micro_batch, six.micro_batch), (isa.name(), 1, 4));
-            assert_eq!(six.total.operations, 6 * one.total.operations);
-            // Six pictures go through in two steps, each of which reads the weights.
+            let (one, twelve) = (of(1), of(12));
+            assert_eq!((one.isa.as_str(), one.micro_batch, twelve.micro_batch), (isa.name(), 1, 8));
+            assert_eq!(twelve.total.operations, 12 * one.total.operations);
+            // Twelve pictures go through in two steps, each of which reads the weights.
             assert!(
-                one.total.bytes > 4 * parameters as u64 * 9 / 10 && six.total.bytes > 2 * one.total.bytes
+                one.total.bytes > 4 * parameters as u64 * 9 / 10 && twelve.total.bytes > 2 * one.total.bytes
             );
             assert_eq!(one.layers.iter().map(|l| l.bytes).sum::<u64>(), one.total.bytes);
-            for p in [&one, &six] {
+            for p in [&one, &twelve] {
                 assert!(p.peak > 1e8 && p.bandwidth > 1e8, "{} {}", p.peak, p.bandwidth);
                 let sum: f64 = p.layers.iter().map(|l| l.seconds).sum();
                 assert!(sum > 0.0 && (p.total.seconds - sum).abs() < 1e-9);

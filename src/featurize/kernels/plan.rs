@@ -36,7 +36,7 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { isa: Isa::best(), micro_batch: 4, winograd: true, precision: Precision::F32, amx: true }
+        Self { isa: Isa::best(), micro_batch: 8, winograd: true, precision: Precision::F32, amx: true }
     }
 }
 
