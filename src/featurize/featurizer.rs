@@ -284,7 +284,7 @@ impl Parallel {
 }
 
 /// Whether tensors on the device lie in this process' memory and compute on its CPU.
-fn is_cpu(device: &Device) -> bool {
+pub(crate) fn is_cpu(device: &Device) -> bool {
     #[cfg(feature = "flex")]
     if *device == Device::flex() {
         return true;

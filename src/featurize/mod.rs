@@ -9,6 +9,8 @@ mod precision;
 pub mod weights;
 
 pub use featurizer::NetworkFeaturizer;
+#[cfg(feature = "host")]
+pub(crate) use featurizer::is_cpu;
 pub use precision::Precision;
 
 use crate::Result;

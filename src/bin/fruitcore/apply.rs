@@ -44,10 +44,11 @@ impl Job {
             None => fitted,
         };
         let device = network::device(model.device)?;
+        let limits = stages::limits(work, &device);
         let setup = fitted.setup(model.weights.as_ref(), device)?;
         let driver = Driver {
             stages: setup.stages(),
-            limits: stages::limits(work),
+            limits,
             part_size: 1,
             limit: from.limit,
             strict: work.strict,

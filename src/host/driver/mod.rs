@@ -12,6 +12,7 @@
 mod collect;
 mod control;
 mod feed;
+mod gpu;
 mod work;
 
 pub use control::{Control, Phase, Progress};
@@ -19,8 +20,9 @@ pub use work::{Decode, DecoderFn, PreprocessorFn, Stages, Watcher, WatcherFn};
 
 use super::sink::Table;
 use super::source::Source;
-use crate::{Error, ErrorKind, Result, Stage};
+use crate::{Error, ErrorKind, Result, Stage, featurize::is_cpu};
 use alloc::{collections::BTreeMap, format, string::String, string::ToString, sync::Arc, vec::Vec};
+use burn::tensor::Device;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::{sync::Mutex, sync::mpsc, thread};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -34,8 +36,11 @@ pub struct Limits {
     pub in_flight_bytes: u64,
     /// Fetches at a time. 64 unless set.
     pub requests: usize,
-    /// Pictures in a micro-batch; at least 1. 16 unless set.
+    /// Pictures in a micro-batch; at least 1. 16 unless set, 64 for a GPU.
     pub batch: usize,
+    /// Micro-batches that are on a GPU at a time, so that one is uploaded while another is computed; at least 1.
+    /// 2 unless set. More workers than that still decode meanwhile. On the CPU devices every worker computes.
+    pub on_gpu: usize,
     /// Micro-batches computed at a time, each on a thread of its own. As many as cores unless set.
     pub workers: usize,
     /// Cores one micro-batch may use; more than 1 shortens the wait for a result, not the run.
@@ -50,10 +55,26 @@ impl Default for Limits {
             in_flight_bytes: 64 << 20,
             requests: 64,
             batch: 16,
+            on_gpu: 2,
             workers: thread::available_parallelism().map_or(1, usize::from),
             intra: 1,
             open_parts: 2,
         }
+    }
+}
+
+impl Limits {
+    /// What suits a device: large batches where it is a GPU.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use fruitcore::host::driver::Limits;
+    /// let limits = Limits::for_device(&Device::default());
+    /// assert!(limits.batch >= 16 && limits.on_gpu == 2);
+    /// ```
+    pub fn for_device(device: &Device) -> Self {
+        let batch = if is_cpu(device) { 16 } else { 64 };
+        Self { batch, ..Self::default() }
     }
 }
 
@@ -192,7 +213,7 @@ impl Driver {
             .enable_all()
             .build()
             .map_err(|e| Error::new(ErrorKind::Io, Stage::Run, format!("no thread: {e}")).because(e))?;
-        let shared = Shared::new(&self.limits);
+        let shared = Shared::new(&self.limits, &self.stages.device);
         let (messages, inbox) = mpsc::channel();
         let (batches, queue) = tokio::sync::mpsc::channel(self.limits.workers.max(1));
         let queue = Arc::new(Mutex::new(queue));
@@ -267,6 +288,8 @@ struct Shared {
     bytes_total: u32,
     requests: Arc<Semaphore>,
     parts: Arc<Semaphore>,
+    /// `None` where the CPU computes.
+    gpu: Option<gpu::Turns>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -275,7 +298,7 @@ struct Shared {
 const BYTES_UNIT: u64 = 1024;
 
 impl Shared {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, device: &Device) -> Self {
         let units = (limits.in_flight_bytes / BYTES_UNIT).clamp(1, u64::from(u32::MAX >> 4));
         let bytes_total = u32::try_from(units).unwrap_or(1);
         Self {
@@ -283,6 +306,7 @@ impl Shared {
             bytes_total,
             requests: Arc::new(Semaphore::new(limits.requests.clamp(1, 1 << 20))),
             parts: Arc::new(Semaphore::new(limits.open_parts.clamp(1, 1 << 20))),
+            gpu: (!is_cpu(device)).then(|| gpu::Turns::new(limits.on_gpu)),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }

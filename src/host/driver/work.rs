@@ -1,6 +1,6 @@
 //! Workers: each carries a micro-batch from bytes to features on its own core.
 
-use super::{Control, Driver, Message, Reject, Shared, feed, internal};
+use super::{Control, Driver, Message, Reject, Shared, feed, gpu, internal};
 use crate::{
     Error, ErrorKind, Featurizer, Frame, Preprocessor, Result, Stage,
     host::{
@@ -200,10 +200,12 @@ impl Worker<'_> {
         let n = output.names.len();
         if n > 0 {
             input.truncate(n * size);
+            let turn = self.shared.gpu.as_ref().map(gpu::Turns::take);
             let start = Instant::now();
             output.values =
                 features(&*stages.featurizer, TensorData::new(input, [n, c, h, w]), &stages.device, n)?;
             output.seconds[3] = start.elapsed().as_secs_f64();
+            drop(turn);
             keep_finite(&mut output, stages.featurizer.feature_len());
         }
         Ok(output)

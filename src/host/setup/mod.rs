@@ -37,7 +37,7 @@ pub use weights::{WeightsFrom, WeightsId};
 
 use super::{
     decode::DecodeOptions,
-    driver::Stages,
+    driver::{Limits, Stages},
     run::{ArtifactFn, Run, RunOptions, open_output},
     source::{self, SourceOptions},
 };
@@ -128,14 +128,19 @@ impl Setup {
         artifact(self.checkpoint.clone().filter(|_| inside))
     }
 
-    /// Options of a run with this setup: its configuration, an artifact with the weights inside,
-    /// everything else as [`RunOptions::default`].
+    /// Options of a run with this setup: its configuration, an artifact with the weights inside, the device's
+    /// limits, everything else as [`RunOptions::default`].
     ///
     /// # Errors
     /// As [`config`](Self::config).
     pub fn options(&self) -> Result<RunOptions> {
         let (config, artifact) = (self.config()?, Some(self.artifact(true)));
-        Ok(RunOptions { config, artifact, ..RunOptions::default() })
+        Ok(RunOptions {
+            config,
+            artifact,
+            limits: Limits::for_device(self.device()),
+            ..RunOptions::default()
+        })
     }
 
     /// A run over the pictures of a folder, an archive, a list or a URL, into a folder or URL, with
