@@ -1,7 +1,7 @@
 //! Products and convolutions by implicit GEMM.
 
 use super::super::gemm::{Pixels, Product, offset};
-use super::super::layer::{ConvLayer, Layer, ProductLayer, blocks};
+use super::super::layer::{ConvLayer, Layer, NEAR, ProductLayer, blocks};
 use super::super::share::prefers_columns;
 use super::super::simd::LANES;
 use super::Run;
@@ -22,7 +22,7 @@ pub(in super::super) struct Pointwise {
     /// Added before the bounds, laid out as `c`; null for none.
     pub(in super::super) residual: *const f32,
     pub(in super::super) pixels: usize,
-    /// Whether other threads wrote some of what is read.
+    /// Whether what is read may be far away: written by other threads, or too much for a near cache.
     pub(in super::super) distant: bool,
 }
 
@@ -56,7 +56,7 @@ impl Run<'_> {
                     c_stride: pixels * LANES,
                     residual: offset(r, to),
                     pixels: own.len(),
-                    distant: self.barrier.is_some(),
+                    distant: self.barrier.is_some() || p.sizes[0] * own.len() > NEAR,
                 },
             );
         }
