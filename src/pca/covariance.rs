@@ -3,13 +3,16 @@
 use super::{
     IncrementalPca, Keep, Projection, Rows,
     eigen::{Leading, Wanted, leading},
-    kernels::{self, Pair},
+    kernels::{self, Kernels, Pair},
     low_rank,
     projection::Parts,
 };
-use crate::{Error, ErrorKind, Result, Stage, featurize::kernels::large_pages, scale::StandardScaler};
+use crate::{Error, ErrorKind, Result, Stage, scale::StandardScaler};
 use alloc::{format, vec::Vec};
+use core::{fmt, iter};
+use moment::Moment;
 
+mod moment;
 mod state;
 
 const MAGIC: &[u8; 8] = b"fruitCOV";
@@ -19,13 +22,50 @@ const VERSION: u64 = 1;
 /// speed, few enough to stay in cache.
 const BLOCK: usize = if cfg!(miri) { 4 } else { 256 };
 
-/// Scratch memory for one block.
+/// Scratch memory for one block, kept for the next: for the system to hand it out takes as long as to centre the rows.
 #[derive(Default)]
 struct Block {
     /// The centred rows and one for the shift between the means.
     pair: Pair,
     /// The block's mean, then the shift.
     shift: Vec<f64>,
+    rows: usize,
+}
+
+impl Block {
+    /// Takes the rows of one slice, then those of the other.
+    fn centre(&mut self, kernels: &Kernels, rows: [&[f32]; 2], d: usize) {
+        self.shift.resize(d, 0.0);
+        self.pair.centre(kernels, rows, &mut self.shift);
+        self.rows = (rows[0].len() + rows[1].len()) / d;
+    }
+
+    /// Moves the mean of `count` rows to that with this block's, the number of which it returns. The shift between
+    /// the means becomes one more row of the product.
+    fn shift(&mut self, count: u64, mean: &mut [f64]) -> u64 {
+        let (a, b) = (count as f64, self.rows as f64);
+        let weight = b / (a + b);
+        let root = libm::sqrt(a * weight);
+        for (s, m) in self.shift.iter_mut().zip(mean) {
+            let distance = *s - *m;
+            *m += distance * weight;
+            *s = distance * root;
+        }
+        self.pair.set_row(self.rows, &self.shift);
+        count.saturating_add(self.rows as u64)
+    }
+}
+
+impl Clone for Block {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Block")
+    }
 }
 
 /// What is done to the columns before their principal components are sought.
@@ -44,8 +84,8 @@ pub enum Scaling {
 /// Rows are centred by their block's mean and enter the co-moment by a matrix product; blocks and
 /// states combine by the update of Chan, Golub and LeVeque (1979). So the order and the split of the
 /// rows don't matter beyond rounding (1e-10 relative), and the same state yields components with and
-/// without standard scaling. Memory is `8·d²` bytes; fitting takes `4·d²` more and a copy of the
-/// moments, unless [`into_fit`](Self::into_fit) uses them up.
+/// without standard scaling. Memory is `4·d²` bytes and a few hundred rows in `f64`; fitting takes `12·d²` more, or
+/// with [`into_fit`](Self::into_fit), which uses the state up, `12·d²` in all.
 ///
 /// Results are those of scikit-learn's `PCA(svd_solver="full")`, signs included.
 ///
@@ -66,10 +106,12 @@ pub enum Scaling {
 pub struct CovariancePca {
     count: u64,
     mean: Vec<f64>,
-    /// `d × d`, column after column, lower triangle; empty before the first block.
-    moment: Vec<f64>,
+    /// Empty before the first rows.
+    moment: Moment,
     /// Fewer than [`BLOCK`] rows that wait for more.
     pending: Vec<f32>,
+    /// The one that is multiplied, and the one after it.
+    blocks: [Block; 2],
 }
 
 impl CovariancePca {
@@ -86,7 +128,12 @@ impl CovariancePca {
         if columns.checked_mul(columns).and_then(|n| n.checked_mul(8)).is_none() {
             return Err(too_large(columns));
         }
-        Ok(Self { count: 0, mean: alloc::vec![0.0; columns], moment: Vec::new(), pending: Vec::new() })
+        Ok(Self::empty(0, alloc::vec![0.0; columns], Vec::new()))
+    }
+
+    /// A state without its matrix.
+    fn empty(count: u64, mean: Vec<f64>, pending: Vec<f32>) -> Self {
+        Self { count, mean, moment: Moment::default(), pending, blocks: Default::default() }
     }
 
     /// Columns of a row.
@@ -99,7 +146,7 @@ impl CovariancePca {
         let d = self.columns();
         let mut scaler = StandardScaler::new(d)?;
         if self.count > 0 {
-            let squares = self.moment.iter().step_by(d + 1).map(|s| s.max(0.0)).collect();
+            let squares = self.moment.diagonal().map(|s| s.max(0.0)).collect();
             scaler = StandardScaler::from_moments(self.count, self.mean.clone(), squares);
         }
         if !self.pending.is_empty() {
@@ -116,13 +163,10 @@ impl CovariancePca {
     /// [`Keep::Variance`], rows that are all equal; [`ErrorKind::InvalidArgument`] for a count of
     /// zero or beyond `min(rows, columns)` or a fraction outside (0, 1].
     pub fn fit_scaled(&self, keep: Keep, scaling: Scaling) -> Result<Projection> {
-        let mut moment = large_pages::with_capacity(self.moment.len());
-        moment.extend_from_slice(&self.moment);
-        let copy = Self { moment, mean: self.mean.clone(), pending: self.pending.clone(), ..*self };
-        copy.into_fit(keep, scaling)
+        self.clone().into_fit(keep, scaling)
     }
 
-    /// As [`fit_scaled`](Self::fit_scaled) in the state's own memory, `8·d²` bytes less.
+    /// As [`fit_scaled`](Self::fit_scaled), but without the state's `4·d²` bytes besides.
     ///
     /// ```
     /// use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows, Scaling};
@@ -143,7 +187,7 @@ impl CovariancePca {
             return Err(Error::new(ErrorKind::Insufficient, Stage::Pca, m));
         }
         self.flush()?;
-        let Self { mean, mut moment, .. } = self;
+        let (mean, mut moment) = self.into_matrix();
         let scale = match scaling {
             Scaling::None => None,
             Scaling::Standard => {
@@ -175,35 +219,37 @@ impl CovariancePca {
         })
     }
 
-    /// Takes a full or final block into the moments.
-    fn absorb(&mut self, rows: Rows<'_>, block: &mut Block) -> Result<()> {
-        let d = self.columns();
+    /// The mean and all of the matrix; the rest of the state's memory is free then.
+    fn into_matrix(self) -> (Vec<f64>, Vec<f64>) {
+        (self.mean, self.moment.full())
+    }
+
+    /// Takes full blocks, or a final one, into the moments: of each the rows of one slice, then those of the other.
+    fn absorb<'a>(&mut self, mut blocks: impl Iterator<Item = [&'a [f32]; 2]>) -> Result<()> {
         self.allocate()?;
         let kernels = kernels::best();
-        let Block { pair, shift } = block;
-        shift.resize(d, 0.0);
-        pair.centre(kernels, rows.data(), shift);
-        let count = rows.len() as u64;
-        let (a, b) = (self.count as f64, count as f64);
-        // The shift between the means is one more row of the product.
-        let weight = b / (a + b);
-        let root = libm::sqrt(a * weight);
-        for (s, m) in shift.iter_mut().zip(&mut self.mean) {
-            let distance = *s - *m;
-            *m += distance * weight;
-            *s = distance * root;
+        let (d, [now, next]) = (self.columns(), &mut self.blocks);
+        let mut rows = blocks.next();
+        if let Some(rows) = rows {
+            now.centre(kernels, rows, d);
         }
-        pair.left.set_row(rows.len(), shift);
-        pair.right.set_row(rows.len(), shift);
-        kernels::add_lower(kernels, &pair.left, &pair.right, &mut self.moment, d);
-        self.count = self.count.saturating_add(count);
+        while rows.is_some() {
+            self.count = now.shift(self.count, &mut self.mean);
+            rows = blocks.next();
+            // The threads then meet once a block, and whoever is done first has something to do.
+            both(
+                || self.moment.add(kernels, &now.pair),
+                || rows.iter().for_each(|rows| next.centre(kernels, *rows, d)),
+            );
+            core::mem::swap(now, next);
+        }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
         if !self.pending.is_empty() {
             let pending = core::mem::take(&mut self.pending);
-            self.absorb(Rows::new(&pending, self.columns())?, &mut Block::default())?;
+            self.absorb([[&pending[..], &[]]].into_iter())?;
         }
         Ok(())
     }
@@ -212,67 +258,68 @@ impl CovariancePca {
     fn allocate(&mut self) -> Result<()> {
         if self.moment.is_empty() {
             let d = self.columns();
-            self.moment.try_reserve_exact(d * d).map_err(|_| too_large(d))?;
-            large_pages::prefer(&mut self.moment);
-            self.moment.resize(d * d, 0.0);
+            self.moment = Moment::zeros(d).ok_or_else(|| too_large(d))?;
         }
         Ok(())
     }
 
+    /// Adds rows, or none of them.
+    fn check_and_push(&mut self, rows: Rows<'_>) -> Result<()> {
+        rows.expect(self.columns(), Stage::Pca)?;
+        self.push(rows)
+    }
+
     /// Adds finite rows of the right width.
     fn push(&mut self, rows: Rows<'_>) -> Result<()> {
-        let full = BLOCK * self.columns();
+        if rows.is_empty() {
+            return Ok(());
+        }
         self.allocate()?;
-        let mut data = rows.data();
-        let mut block = Block::default();
-        if !self.pending.is_empty() {
-            let (now, later) = data.split_at(data.len().min(full - self.pending.len()));
-            self.pending.extend_from_slice(now);
-            data = later;
-            if self.pending.len() == full {
-                let mut pending = core::mem::take(&mut self.pending);
-                self.absorb(Rows::new(&pending, self.columns())?, &mut block)?;
-                pending.clear();
-                self.pending = pending;
-            }
+        let full = BLOCK * self.columns();
+        let mut waiting = rows.data();
+        if let Some((first, rest)) = waiting.split_at_checked(full - self.pending.len()) {
+            let mut pending = core::mem::take(&mut self.pending);
+            let blocks = rest.chunks_exact(full);
+            waiting = blocks.remainder();
+            self.absorb(iter::once([&pending[..], first]).chain(blocks.map(|rows| [rows, &[]])))?;
+            pending.clear();
+            self.pending = pending;
         }
-        let mut blocks = data.chunks_exact(full);
-        for rows in &mut blocks {
-            self.absorb(Rows::new(rows, self.columns())?, &mut block)?;
-        }
-        if !blocks.remainder().is_empty() {
+        if !waiting.is_empty() {
             self.pending.reserve_exact(full - self.pending.len());
-            self.pending.extend_from_slice(blocks.remainder());
+            self.pending.extend_from_slice(waiting);
         }
         Ok(())
     }
 }
 
+/// One and the other, at the same time if there are threads.
+fn both(one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
+    #[cfg(feature = "rayon")]
+    rayon::join(one, other);
+    #[cfg(not(feature = "rayon"))]
+    {
+        one();
+        other();
+    }
+}
+
 impl IncrementalPca for CovariancePca {
     fn partial_fit(&mut self, rows: Rows<'_>) -> Result<()> {
-        rows.expect(self.columns(), Stage::Pca)?;
         // On a thread of the pool, so that its tasks start without waking another.
         #[cfg(feature = "rayon")]
-        return rayon::join(|| self.push(rows), || ()).0;
+        return rayon::join(|| self.check_and_push(rows), || ()).0;
         #[cfg(not(feature = "rayon"))]
-        self.push(rows)
+        self.check_and_push(rows)
     }
 
     fn merge(&mut self, other: &Self) -> Result<()> {
-        let d = self.columns();
         self.same_columns(other.columns())?;
         if other.count > 0 {
-            self.allocate()?;
-            let (shift, by) = self.shift(other);
-            let columns = self.moment.chunks_exact_mut(d).zip(other.moment.chunks_exact(d));
-            for (j, ((ours, theirs), by)) in columns.zip(&by).enumerate() {
-                for ((c, o), s) in ours.iter_mut().zip(theirs).zip(&shift).skip(j) {
-                    *c += o + s * by;
-                }
-            }
-            self.take(&shift, other.count);
+            let mut values = other.moment.below().flatten();
+            self.combine(other, |_| Ok(values.next().unwrap_or_default()))?;
         }
-        if other.pending.is_empty() { Ok(()) } else { self.push(Rows::new(&other.pending, d)?) }
+        self.push(Rows::new(&other.pending, self.columns())?)
     }
 
     fn count(&self) -> u64 {

@@ -71,11 +71,29 @@ impl<'a> Rows<'a> {
         Some((row, values.iter().position(|x| !x.is_finite())?))
     }
 
+    /// Whether [`first_non_finite`](Self::first_non_finite) finds nothing, by all threads.
+    fn is_finite(&self) -> bool {
+        let finite = |values: &[f32]| !values.iter().fold(false, |bad, x| bad | !x.is_finite());
+        #[cfg(feature = "rayon")]
+        {
+            use rayon::prelude::*;
+            // Below it, to share the work takes longer.
+            const PART: usize = 1 << 15;
+            if self.data.len() > 2 * PART {
+                return self.data.par_chunks(PART).all(finite);
+            }
+        }
+        finite(self.data)
+    }
+
     /// `columns` finite values a row, or the error that says what is there instead.
     pub(crate) fn expect(&self, columns: usize, stage: Stage) -> Result<()> {
         if self.columns != columns {
             let m = format!("expected {columns} columns, found {}", self.columns);
             return Err(Error::new(ErrorKind::Shape, stage, m));
+        }
+        if self.is_finite() {
+            return Ok(());
         }
         if let Some((row, column)) = self.first_non_finite() {
             let m = format!(

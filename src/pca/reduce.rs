@@ -8,11 +8,11 @@
 
 mod triangle;
 
-use super::kernels::{Kernels, Panels, Side, WIDTH, add_stripe};
+use super::kernels::{Kernels, Lines, Panels, Side, WIDTH, add_stripe};
 use super::team::{self, Slot};
 use alloc::vec::Vec;
 use core::ops::Range;
-use triangle::{Aligned, Triangle};
+use triangle::Triangle;
 
 /// Columns between two updates of the matrix.
 const PANEL: usize = WIDTH;
@@ -55,7 +55,7 @@ pub(super) fn by_team(kernels: &Kernels, a: &mut [f64], d: usize, members: usize
         start: 0,
         rows: 0..0,
         known: Vec::new(),
-        v: Aligned::zeros(d),
+        v: Lines::zeros(d),
         tau: f64::INFINITY,
         last: (1.0, 0.0),
         out: Reduced::default(),
@@ -114,7 +114,7 @@ struct Part {
 /// What a member adds to the reflector's image.
 struct Image {
     /// The product of its columns, and of their transpose, with `v`.
-    product: Aligned,
+    product: Lines,
     /// Its rows' part of the dot products of the panel's vectors with `v`.
     dots: [f64; 2 * PANEL],
 }
@@ -131,7 +131,7 @@ impl Part {
     fn new(d: usize) -> Self {
         Self {
             current: Slot::new(Vec::with_capacity(d)),
-            image: Slot::new(Image { product: Aligned::zeros(d), dots: [0.0; 2 * PANEL] }),
+            image: Slot::new(Image { product: Lines::zeros(d), dots: [0.0; 2 * PANEL] }),
             along: Slot::new(0.0),
             packed: Slot::new(Packed::default()),
         }
@@ -152,7 +152,7 @@ struct Member<'a> {
     /// `[2 · PANEL][rows]`: the panel's reflectors and their images in turn.
     known: Vec<f64>,
     /// The current reflector, all of it.
-    v: Aligned,
+    v: Lines,
     /// Of the last reflector, until its image is finished.
     tau: f64,
     /// What the last image is still to be multiplied by, and how much of its reflector to be added.

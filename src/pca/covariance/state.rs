@@ -8,8 +8,6 @@ use crate::{
 };
 use alloc::{format, vec::Vec};
 
-const NEGATIVE: &str = "its variances are negative";
-
 impl CovariancePca {
     /// Merges a state as [`to_bytes`](crate::pca::IncrementalPca::to_bytes) wrote it: the same as reading and merging it,
     /// without its matrix in memory a second time. After an error this state may be half merged: drop it.
@@ -31,24 +29,12 @@ impl CovariancePca {
     /// As [`from_bytes`](crate::pca::IncrementalPca::from_bytes) and [`merge`](crate::pca::IncrementalPca::merge).
     pub fn merge_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let (other, mut reader) = Self::open(bytes)?;
-        let d = self.columns();
         self.same_columns(other.columns())?;
         if other.count > 0 {
-            self.allocate()?;
-            let (shift, by) = self.shift(&other);
-            for (j, (ours, by)) in self.moment.chunks_exact_mut(d).zip(&by).enumerate() {
-                for (i, (c, s)) in ours.iter_mut().zip(&shift).enumerate().skip(j) {
-                    let o = reader.f64()?;
-                    if i == j && o < 0.0 {
-                        return Err(reader.corrupt(NEGATIVE));
-                    }
-                    *c += o + s * by;
-                }
-            }
-            self.take(&shift, other.count);
+            self.combine(&other, |on_diagonal| entry(&mut reader, on_diagonal))?;
         }
         reader.end()?;
-        if other.pending.is_empty() { Ok(()) } else { self.push(Rows::new(&other.pending, d)?) }
+        self.push(Rows::new(&other.pending, self.columns())?)
     }
 
     pub(super) fn same_columns(&self, other: usize) -> Result<()> {
@@ -60,20 +46,22 @@ impl CovariancePca {
         Err(Error::new(ErrorKind::Mismatch, Stage::Pca, m))
     }
 
-    /// How far the other's mean is from ours, and what each column's moments grow by with it.
-    pub(super) fn shift(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
+    /// Adds the other's moments but for the rows that wait; `next` gives its matrix's lower triangle, column after
+    /// column, and is told where that is on the diagonal.
+    pub(super) fn combine(&mut self, other: &Self, mut next: impl FnMut(bool) -> Result<f64>) -> Result<()> {
+        self.allocate()?;
         let (a, b) = (self.count as f64, other.count as f64);
         let weight = b / (a + b);
         let shift: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(o, m)| o - m).collect();
-        let by = shift.iter().map(|by| by * a * weight).collect();
-        (shift, by)
-    }
-
-    /// Mean and count after a merge.
-    pub(super) fn take(&mut self, shift: &[f64], count: u64) {
-        let weight = count as f64 / (self.count as f64 + count as f64);
-        self.mean.iter_mut().zip(shift).for_each(|(m, s)| *m += s * weight);
-        self.count = self.count.saturating_add(count);
+        let by: Vec<f64> = shift.iter().map(|by| by * a * weight).collect();
+        let between = |i: usize, j: usize| Some(shift.get(i)? * by.get(j)?);
+        self.moment.try_each(|i, j, c| {
+            *c += next(i == j)? + between(i, j).unwrap_or_default();
+            Ok(())
+        })?;
+        self.mean.iter_mut().zip(&shift).for_each(|(m, s)| *m += s * weight);
+        self.count = self.count.saturating_add(other.count);
+        Ok(())
     }
 
     /// A state without its matrix, which is left to read.
@@ -93,7 +81,7 @@ impl CovariancePca {
         if waiting.div_ceil(2) > reader.left() {
             return Err(reader.corrupt("it ends early"));
         }
-        let mut state = Self { count, mean, moment: Vec::new(), pending: Vec::with_capacity(waiting) };
+        let mut state = Self::empty(count, mean, Vec::with_capacity(waiting));
         while state.pending.len() < waiting {
             let word = reader.u64()?;
             state.pending.push(f32::from_bits(word as u32));
@@ -126,27 +114,30 @@ impl CovariancePca {
             writer.u64(word(0) | word(1) << 32);
         }
         if self.count > 0 {
-            let columns = self.moment.chunks_exact(d).enumerate();
-            columns.for_each(|(j, column)| writer.f64s(column.get(j..).unwrap_or_default()));
+            self.moment.below().flatten().for_each(|c| writer.f64(c));
         }
         writer.finish()
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
         let (mut state, mut reader) = Self::open(bytes)?;
-        let d = state.columns();
         if state.count > 0 {
             state.allocate()?;
-            for (j, column) in state.moment.chunks_exact_mut(d).enumerate() {
-                for c in column.iter_mut().skip(j) {
-                    *c = reader.f64()?;
-                }
-                if column.get(j).is_some_and(|c| *c < 0.0) {
-                    return Err(reader.corrupt(NEGATIVE));
-                }
-            }
+            state.moment.try_each(|i, j, c| {
+                *c = entry(&mut reader, i == j)?;
+                Ok(())
+            })?;
         }
         reader.end()?;
         Ok(state)
     }
+}
+
+/// The next value of a matrix.
+fn entry(reader: &mut Reader<'_>, on_diagonal: bool) -> Result<f64> {
+    let value = reader.f64()?;
+    if on_diagonal && value < 0.0 {
+        return Err(reader.corrupt("its variances are negative"));
+    }
+    Ok(value)
 }

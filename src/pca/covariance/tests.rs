@@ -29,6 +29,7 @@ fn distance(pca: &CovariancePca, data: &[f32]) -> f64 {
     let mut pca = pca.clone();
     pca.flush().unwrap();
     let (mean, moment) = naive(data, d);
+    let found = pca.moment.full();
     let n = (data.len() / d) as f64;
     let deviation = |j: usize| moment[j * d + j].sqrt().max(1e-12);
     let mut worst = 0.0f64;
@@ -36,7 +37,7 @@ fn distance(pca: &CovariancePca, data: &[f32]) -> f64 {
         let unit = deviation(j) / n.sqrt() + mean[j].abs();
         worst = worst.max((pca.mean[j] - mean[j]).abs() / unit);
         for i in j..d {
-            let difference = (pca.moment[j * d + i] - moment[j * d + i]).abs();
+            let difference = (found[j * d + i] - moment[j * d + i]).abs();
             worst = worst.max(difference / (deviation(i) * deviation(j)));
         }
     }
@@ -235,5 +236,28 @@ fn the_scaler_is_that_of_the_rows() {
     assert_eq!(found.count(), expected.count());
     for (a, b) in found.std().iter().zip(expected.std()) {
         assert!((a / b - 1.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn all_views_of_the_matrix_agree() {
+    for d in [1, 2, 23, 24, 25, 48, 71] {
+        let mut moment = moment::Moment::zeros(d).unwrap();
+        let mut seen = vec![];
+        moment
+            .try_each(|i, j, c| {
+                seen.push((i, j));
+                *c = (i * d + j) as f64 + 0.5;
+                Ok::<_, ()>(())
+            })
+            .unwrap();
+        let below: Vec<_> = (0..d).flat_map(|j| (j..d).map(move |i| (i, j))).collect();
+        assert_eq!(seen, below, "{d}");
+        let value = |i: usize, j: usize| if i < j { 0.0 } else { (i * d + j) as f64 + 0.5 };
+        let found: Vec<f64> = moment.below().flatten().collect();
+        assert_eq!(found, below.iter().map(|(i, j)| value(*i, *j)).collect::<Vec<_>>(), "{d}");
+        let full: Vec<f64> = (0..d).flat_map(|j| (0..d).map(move |i| value(i, j))).collect();
+        assert_eq!(moment.full(), full, "{d}");
+        assert_eq!(moment.diagonal().collect::<Vec<_>>(), (0..d).map(|j| value(j, j)).collect::<Vec<_>>());
     }
 }

@@ -1,61 +1,74 @@
 //! `C += Aᵀ·B`, lower triangle, for operands in [`Panels`].
 //!
 //! Tiles of `C` stay in registers while the depth goes by; with AVX-512 24 × 8 values, 11 loads for 24
-//! FMAs. A stripe of columns of `C` is one task: its part of `B` stays in the second-level cache while
-//! panels of `A` come by, each used for all of the stripe.
+//! FMAs. The co-moment is kept in squares of [`WIDTH`] columns, each in memory of its own: what a tile reads and
+//! writes is then next to what the last one did.
 
 use super::{
     isa::Kernels,
-    panels::{Panels, WIDTH},
+    lines::LINE,
+    panels::{Pair, Panels, WIDTH},
     simd::Doubles,
 };
+use alloc::vec::Vec;
+use core::ptr::null;
 
-/// Most depth a tile takes at once, and one for the row that a block of rows has more: its operands,
-/// `(24 + 8) · 8` bytes a step, stay in near caches.
-const DEPTH: usize = 257;
+/// Squares below one another that are added to while their rows' panels stay in the second-level cache and the
+/// columns' panels come by.
+const TOGETHER: usize = 8;
 
-/// Columns of a stripe.
-const STRIPE: usize = 2 * WIDTH;
+/// Values of a square.
+pub(in super::super) const SQUARE: usize = WIDTH * WIDTH;
+
+/// Cache lines from `ahead` on that a tile of this height fetches with each of its columns: all tiles of squares
+/// below one another fetch the next columns' panel, if that has 256 rows.
+const fn lines_ahead(height: usize) -> usize {
+    (256 * WIDTH / LINE).div_ceil(TOGETHER * WIDTH * WIDTH / height)
+}
 
 /// One tile of the product.
 pub(super) struct Tile {
     /// `[depth]` rows of the tile's height.
     a: *const f64,
-    /// `[depth]` rows of the tile's width.
+    /// `[depth]` rows of the right operand's panels, of which the tile's width is used.
     b: *const f64,
     depth: usize,
     /// Columns of the tile's height, `stride` apart; added to.
     c: *mut f64,
     stride: usize,
+    /// What will be read later; any address.
+    ahead: *const f64,
 }
 
-/// A tile of `MV` registers by `NR` columns.
+/// A tile of `MV` registers by `NR` columns, from panels of `RIGHT` columns.
 ///
 /// # Safety
 /// The pointers of `t` are valid for what its fields say; `c` overlaps neither operand.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Doubles, const MV: usize, const NR: usize>(s: S, t: &Tile) {
+pub(super) unsafe fn tile<S: Doubles, const MV: usize, const NR: usize, const RIGHT: usize>(s: S, t: &Tile) {
+    const { assert!(NR <= RIGHT) };
     // SAFETY: all accesses are to `depth` rows of the operands and to the `MV` registers of each of
     // `NR` columns of `c`.
     unsafe {
-        for j in 0..NR {
-            for i in (0..MV * S::LANES).step_by(8) {
-                s.prefetch(t.c.add(j * t.stride + i));
-            }
-        }
         let mut acc = [[s.splat(0.0); MV]; NR];
         let (mut a, mut b) = (t.a, t.b);
-        let height = MV * S::LANES;
-        for _ in 0..t.depth / 4 {
-            step::<S, MV, NR>(s, a, b, &mut acc);
-            step::<S, MV, NR>(s, a.add(height), b.add(NR), &mut acc);
-            step::<S, MV, NR>(s, a.add(2 * height), b.add(2 * NR), &mut acc);
-            step::<S, MV, NR>(s, a.add(3 * height), b.add(3 * NR), &mut acc);
-            (a, b) = (a.add(4 * height), b.add(4 * NR));
+        // A column of `c` is fetched at a time: all at once, they would keep the operands waiting.
+        for j in 0..NR {
+            for i in (0..MV * S::LANES).step_by(LINE) {
+                s.prefetch(t.c.add(j * t.stride + i));
+            }
+            let lines = const { lines_ahead(MV * S::LANES) };
+            for i in j * lines..(j + 1) * lines {
+                s.prefetch(t.ahead.wrapping_add(i * LINE));
+            }
+            for _ in 0..t.depth / NR {
+                step::<S, MV, NR>(s, a, b, &mut acc);
+                (a, b) = (a.add(MV * S::LANES), b.add(RIGHT));
+            }
         }
-        for _ in 0..t.depth % 4 {
+        for _ in 0..t.depth % NR {
             step::<S, MV, NR>(s, a, b, &mut acc);
-            (a, b) = (a.add(height), b.add(NR));
+            (a, b) = (a.add(MV * S::LANES), b.add(RIGHT));
         }
         for (j, acc) in acc.iter().enumerate() {
             for (i, v) in acc.iter().enumerate() {
@@ -89,34 +102,69 @@ unsafe fn step<S: Doubles, const MV: usize, const NR: usize>(
     }
 }
 
-/// Adds the lower triangle of `aᵀ·b` to `c`, whose columns start `stride` values apart.
+/// Adds the lower triangle of the operands' product to `squares`: those of the first columns from the diagonal down,
+/// then the next columns'.
 ///
 /// # Panics
 /// If the shapes don't fit: a defect of the caller.
-pub(in super::super) fn add_lower(kernels: &Kernels, a: &Panels, b: &Panels, c: &mut [f64], stride: usize) {
-    let m = a.columns();
-    assert!(b.columns() == m && b.depth() == a.depth() && m <= stride, "operands of one shape");
-    assert!([a.width(), b.width()] == kernels.tile, "a left and a right operand");
-    if m == 0 || a.depth() == 0 {
-        return;
+pub(in super::super) fn add_lower(kernels: &Kernels, pair: &Pair, squares: &mut [f64]) {
+    let of = pair.operands()[0].columns().div_ceil(WIDTH);
+    assert!(squares.len() == of * (of + 1) / 2 * SQUARE, "a triangle of squares");
+    let mut columns = Vec::with_capacity(of);
+    let mut rest = squares;
+    for j in 0..of {
+        let (column, others) = rest.split_at_mut((of - j) * SQUARE);
+        (rest, _) = (others, columns.push(column));
     }
-    let c = &mut c[..(m - 1) * stride + m];
-    let stripe = |first: usize, c: &mut [f64]| {
-        add_stripe(kernels, (a, first, 0), (b, first), &mut c[first..], stride);
+    let mut pieces = Vec::new();
+    for first in (0..of).step_by(TOGETHER) {
+        let end = of.min(first + TOGETHER);
+        for (j, column) in columns.iter_mut().enumerate().take(end) {
+            let i = first.max(j);
+            let (piece, below) = core::mem::take(column).split_at_mut((end - i) * SQUARE);
+            *column = below;
+            pieces.push((i, j, piece));
+        }
+    }
+    let add = |(first, j, piece): (usize, usize, &mut [f64])| {
+        let [a, b] = pair.operands();
+        let mut ahead = if j + 1 < of { b.from((j + 1) * WIDTH).as_ptr() } else { null() };
+        for (i, square) in (first..).zip(piece.chunks_exact_mut(SQUARE)) {
+            add_square(kernels, [a, b], [i, j], square, ahead);
+            ahead = ahead.wrapping_add(256 * WIDTH / TOGETHER);
+        }
     };
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
-        let stripes = c.par_chunks_mut(STRIPE * stride).enumerate().with_max_len(1);
-        stripes.for_each(|(i, c)| stripe(i * STRIPE, c));
+        pieces.into_par_iter().with_max_len(1).for_each(add);
     }
     #[cfg(not(feature = "rayon"))]
-    for (i, c) in c.chunks_mut(STRIPE * stride).enumerate() {
-        stripe(i * STRIPE, c);
+    pieces.into_iter().for_each(add);
+}
+
+/// The `i`th square of rows and the `j`th of columns; of one on the diagonal, what is above that may be left out.
+fn add_square(
+    kernels: &Kernels,
+    [a, b]: [&Panels; 2],
+    [i, j]: [usize; 2],
+    square: &mut [f64],
+    ahead: *const f64,
+) {
+    let [rows, columns] = kernels.tile;
+    let mut ahead = ahead;
+    for row in (0..WIDTH).step_by(rows) {
+        for column in (0..WIDTH).step_by(columns) {
+            if i > j || row + rows > column {
+                let operands = [(a, i * WIDTH + row), (b, j * WIDTH + column)];
+                add_tile(kernels, operands, (&mut square[column * WIDTH + row..], WIDTH), ahead);
+                ahead = ahead.wrapping_add(columns * lines_ahead(rows) * LINE);
+            }
+        }
     }
 }
 
-/// A part of the product: columns of `C` from the first one's diagonal on, as many as `c` has. `b` has them
+/// A part of the product in whole columns: of `C`, from the first one's diagonal on, as many as `c` has. `b` has them
 /// from its column `at` on; `a` has `C`'s rows from row `top` of the part on, from its column `from` on. `from`
 /// and `at` are multiples of [`WIDTH`].
 pub(in super::super) fn add_stripe(
@@ -126,31 +174,26 @@ pub(in super::super) fn add_stripe(
     c: &mut [f64],
     stride: usize,
 ) {
-    let (m, n, depth) = (a.columns(), c.len().div_ceil(stride), a.depth());
+    let (m, n) = (a.columns(), c.len().div_ceil(stride));
     let [rows, columns] = kernels.tile;
     assert!(from.is_multiple_of(WIDTH) && at.is_multiple_of(WIDTH), "whole widths");
-    assert!(b.depth() == depth && at + n <= b.columns(), "operands of one shape");
-    let parts = depth.div_ceil(DEPTH).max(1);
-    for part in 0..parts {
-        let (begin, end) = (part * depth / parts, (part + 1) * depth / parts);
-        for i in (from..m).step_by(rows) {
-            let a = &a.panel(i / rows)[begin * rows..];
-            let row = top + i - from;
-            for j in (0..n).step_by(columns) {
-                if row + rows <= j {
-                    continue; // above the diagonal
-                }
-                let b = &b.panel((at + j) / columns)[begin * columns..];
-                let fits = i + rows <= m && j + columns <= n && row + 1 >= j + columns;
-                if fits {
-                    add_tile(kernels, a, b, end - begin, &mut c[j * stride + row..], stride);
-                } else {
-                    let mut edge = [0.0; WIDTH * 8];
-                    add_tile(kernels, a, b, end - begin, &mut edge, WIDTH);
-                    for (j, edge) in (j..n.min(j + columns)).zip(edge.chunks_exact(WIDTH)) {
-                        for i in row.max(j)..(top + m - from).min(row + rows) {
-                            c[j * stride + i] += edge[i - row];
-                        }
+    assert!(at + n <= b.columns(), "columns that are there");
+    for i in (from..m).step_by(rows) {
+        let row = top + i - from;
+        for j in (0..n).step_by(columns) {
+            if row + rows <= j {
+                continue; // above the diagonal
+            }
+            let operands = [(a, i), (b, at + j)];
+            let fits = i + rows <= m && j + columns <= n && row + 1 >= j + columns;
+            if fits {
+                add_tile(kernels, operands, (&mut c[j * stride + row..], stride), null());
+            } else {
+                let mut edge = [0.0; WIDTH * 8];
+                add_tile(kernels, operands, (&mut edge, WIDTH), null());
+                for (j, edge) in (j..n.min(j + columns)).zip(edge.chunks_exact(WIDTH)) {
+                    for i in row.max(j)..(top + m - from).min(row + rows) {
+                        c[j * stride + i] += edge[i - row];
                     }
                 }
             }
@@ -158,14 +201,22 @@ pub(in super::super) fn add_stripe(
     }
 }
 
-fn add_tile(kernels: &Kernels, a: &[f64], b: &[f64], depth: usize, c: &mut [f64], stride: usize) {
-    let [rows, columns] = kernels.tile;
+/// The tile of the operands' columns from these on; `ahead` as [`Tile`] has it.
+fn add_tile(
+    kernels: &Kernels,
+    [(a, i), (b, j)]: [(&Panels, usize); 2],
+    (c, stride): (&mut [f64], usize),
+    ahead: *const f64,
+) {
+    let ([rows, columns], depth) = (kernels.tile, a.depth());
+    assert!([a.width(), b.width()] == kernels.widths && b.depth() == depth, "a left and a right operand");
     if depth == 0 {
         return;
     }
-    assert!(a.len() >= depth * rows && b.len() >= depth * columns);
-    assert!(c.len() >= (columns - 1) * stride + rows);
-    let t = Tile { a: a.as_ptr(), b: b.as_ptr(), depth, c: c.as_mut_ptr(), stride };
+    let (a, b) = (a.from(i), b.from(j));
+    assert!(a.len() >= depth * rows && b.len() >= (depth - 1) * kernels.widths[1] + columns);
+    assert!(rows <= stride && c.len() >= (columns - 1) * stride + rows);
+    let t = Tile { a: a.as_ptr(), b: b.as_ptr(), depth, c: c.as_mut_ptr(), stride, ahead };
     // SAFETY: the lengths were checked; `kernels` are supported by this processor.
     unsafe { (kernels.product)(&t) }
 }

@@ -7,6 +7,8 @@ use crate::featurize::kernels::{Isa, Plain};
 pub(in super::super) struct Kernels {
     /// Rows and columns of a product's tile in registers.
     pub(super) tile: [usize; 2],
+    /// Columns of the left and of the right operand's panels: a tile's rows, and its columns or a multiple.
+    pub(super) widths: [usize; 2],
     pub(super) product: unsafe fn(&gram::Tile),
     pub(super) centre: unsafe fn(&panels::Centre),
     /// Sums, additions.
@@ -43,9 +45,10 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
 }
 
 /// A module with [`Kernels`] whose functions are compiled with `$feature`; `$token`, evaluated inside
-/// them, proves it. A tile is `$mv` registers by `$nr` columns; a symmetric matrix is multiplied by `$together`.
+/// them, proves it. A tile is `$mv` registers by `$nr` columns, out of panels of `$right`; a symmetric matrix is
+/// multiplied by `$together`.
 macro_rules! kernels {
-    ($module:ident, $token:expr, $set:ty, $mv:literal, $nr:literal, $together:literal $(, $feature:literal)?) => {
+    ($module:ident, $token:expr, $set:ty, $mv:literal, $nr:literal, $right:literal, $together:literal $(, $feature:literal)?) => {
         mod $module {
             use super::*;
             use super::super::simd::Doubles;
@@ -56,12 +59,12 @@ macro_rules! kernels {
             unsafe fn product(t: &gram::Tile) {
                 // SAFETY: reached through `kernels()` only, which checks the instruction set; the
                 // caller vouches for the pointers.
-                unsafe { gram::tile::<_, $mv, $nr>($token, t) }
+                unsafe { gram::tile::<_, $mv, $nr, $right>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn centre(c: &panels::Centre) {
                 // SAFETY: as for `product`.
-                unsafe { panels::centre::<_, ROWS, $nr>($token, c) }
+                unsafe { panels::centre::<_, ROWS, $right>($token, c) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn sweep<const SUM: bool>(s: &mut sweep::Sweep) {
@@ -76,6 +79,7 @@ macro_rules! kernels {
 
             pub(super) static KERNELS: Kernels = Kernels {
                 tile: [ROWS, $nr],
+                widths: [ROWS, $right],
                 product,
                 centre,
                 sweeps: [sweep::<true>, sweep::<false>],
@@ -86,20 +90,21 @@ macro_rules! kernels {
     };
 }
 
-kernels!(plain, Plain, Plain, 1, 4, 4);
+kernels!(plain, Plain, Plain, 1, 4, 4, 4);
 #[cfg(target_arch = "x86_64")]
 use crate::featurize::kernels::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 // 3 × 4 registers of a tile, 3 and 1 of its operands are all sixteen: compilers then spill a sum, and the
 // FMAs wait for it to come back from memory.
-kernels!(avx2, Avx2::new(), Avx2, 2, 6, 4, "avx2,fma");
+kernels!(avx2, Avx2::new(), Avx2, 2, 6, 6, 4, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512::new(), Avx512, 3, 8, 8, "avx512f");
+// Eight columns of a row are a whole cache line of it: one operand serves as both.
+kernels!(avx512, Avx512::new(), Avx512, 3, 8, 24, 8, "avx512f");
 #[cfg(target_arch = "aarch64")]
 use crate::featurize::kernels::Neon;
 #[cfg(target_arch = "aarch64")]
-kernels!(neon, Neon::new(), Neon, 4, 6, 4, "neon");
+kernels!(neon, Neon::new(), Neon, 4, 6, 6, 4, "neon");
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use crate::featurize::kernels::Simd128;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-kernels!(wasm, Simd128, Simd128, 2, 4, 4);
+kernels!(wasm, Simd128, Simd128, 2, 4, 4, 4);

@@ -5,6 +5,7 @@
 
 mod gram;
 mod isa;
+mod lines;
 mod panels;
 mod simd;
 mod sweep;
@@ -13,6 +14,7 @@ mod symmetric;
 #[cfg(test)]
 mod tests;
 
-pub(super) use gram::{add_lower, add_stripe};
+pub(super) use gram::{SQUARE, add_lower, add_stripe};
 pub(super) use isa::{Kernels, best};
+pub(super) use lines::{LINE, Lines};
 pub(super) use panels::{Pair, Panels, Side, WIDTH};

@@ -1,6 +1,6 @@
 //! Every instruction set's loops against the dullest code there is.
 
-use super::{Kernels, Pair, Side, add_lower, add_stripe, isa::kernels, panels::Panels};
+use super::{Kernels, Pair, SQUARE, Side, WIDTH, add_lower, add_stripe, isa::kernels, panels::Panels};
 use crate::featurize::kernels::Isa;
 use crate::rng::Rng;
 use alloc::{vec, vec::Vec};
@@ -24,6 +24,11 @@ fn packed(kernels: &Kernels, side: Side, rows: &[f64], depth: usize, columns: us
 const SIZES: &[usize] =
     if cfg!(miri) { &[1, 9, 25] } else { &[1, 2, 7, 8, 9, 23, 24, 25, 47, 48, 49, 71, 96, 130] };
 
+/// Columns `first..end` of `[depth][columns]`.
+fn part(rows: &[f64], columns: usize, first: usize, end: usize) -> Vec<f64> {
+    rows.chunks(columns.max(1)).flat_map(|row| &row[first..end]).copied().collect()
+}
+
 #[test]
 fn products() {
     let mut rng = Rng::new(1);
@@ -37,7 +42,7 @@ fn products() {
                 let mut c = start.clone();
                 let left = packed(kernels, Side::Left, &a, depth, m);
                 let right = packed(kernels, Side::Right, &b, depth, m);
-                add_lower(kernels, &left, &right, &mut c, stride);
+                add_stripe(kernels, (&left, 0, 0), (&right, 0), &mut c, stride);
                 for (at, (c, start)) in c.iter().zip(&start).enumerate() {
                     let (j, i) = (at / stride, at % stride);
                     let sum: f64 = (0..depth).map(|k| a.get(k * m + i).unwrap_or(&0.0) * b[k * m + j]).sum();
@@ -51,39 +56,77 @@ fn products() {
 }
 
 #[test]
+fn products_in_squares() {
+    let mut rng = Rng::new(8);
+    let depths: &[usize] = if cfg!(miri) { &[1, 6] } else { &[0, 1, 3, 4, 5, 64, 257, 258, 600] };
+    let wide = if cfg!(miri) { 25 } else { 11 * WIDTH + 1 };
+    for &m in SIZES.iter().chain([&wide]) {
+        for &depth in depths {
+            let rows = random(m * depth, &mut rng);
+            let of = m.div_ceil(WIDTH);
+            let start = random(of * (of + 1) / 2 * SQUARE, &mut rng);
+            for (isa, kernels) in sets() {
+                let mut pair = Pair::default();
+                pair.reshape(kernels, [depth, m]);
+                rows.chunks(m).enumerate().for_each(|(k, row)| pair.set_row(k, row));
+                let mut c = start.clone();
+                add_lower(kernels, &pair, &mut c);
+                let squares = (0..of).flat_map(|j| (j..of).map(move |i| (i, j)));
+                for ((i, j), (square, start)) in squares.zip(c.chunks(SQUARE).zip(start.chunks(SQUARE))) {
+                    let columns = |k: usize| part(&rows, m, k * WIDTH, m.min((k + 1) * WIDTH));
+                    let (a, b) = (columns(i), columns(j));
+                    let [height, width] = [i, j].map(|k| WIDTH.min(m - k * WIDTH));
+                    for (at, (c, start)) in square.iter().zip(start).enumerate() {
+                        let (l, r) = (at / WIDTH, at % WIDTH);
+                        if i == j && r < l {
+                            continue;
+                        }
+                        let sum: f64 = if r < height && l < width {
+                            (0..depth).map(|k| a[k * height + r] * b[k * width + l]).sum()
+                        } else {
+                            0.0
+                        };
+                        assert!((c - (start + sum)).abs() < 1e-12, "{isa:?} {m} {depth}: {i} {j} {r} {l}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn centring() {
     let mut rng = Rng::new(2);
     for &d in SIZES {
-        for n in [1, 2, 5] {
+        for (n, first) in [(1, 0), (1, 1), (2, 0), (2, 1), (5, 2)] {
             let rows: Vec<f32> = (0..n * d).map(|_| (rng.unit() * 8.0 + 100.0) as f32).collect();
             for (isa, kernels) in sets() {
                 // Whatever was there before must not show.
                 let before = random(7 * d, &mut rng);
-                let [left, right] =
-                    [Side::Left, Side::Right].map(|side| packed(kernels, side, &before, 7, d));
-                let mut pair = Pair { left, right };
+                let mut pair = Pair::default();
+                pair.reshape(kernels, [7, d]);
+                before.chunks(d).enumerate().for_each(|(k, row)| pair.set_row(k, row));
                 let mut mean = vec![0.0; d];
-                pair.centre(kernels, &rows, &mut mean);
-                for panels in [&pair.left, &pair.right] {
+                let (some, others) = rows.split_at(first * d);
+                pair.centre(kernels, [some, others], &mut mean);
+                for panels in pair.operands() {
                     assert_eq!((panels.depth(), panels.columns()), (n + 1, d));
                 }
                 for (j, mean) in mean.iter().enumerate() {
                     let column = || rows.iter().skip(j).step_by(d).map(|x| f64::from(*x));
                     let expected = column().sum::<f64>() / n as f64;
                     for (k, x) in column().enumerate() {
-                        for panels in [&pair.left, &pair.right] {
-                            let width = panels.width();
-                            let found = panels.panel(j / width)[k * width + j % width];
+                        for panels in pair.operands() {
+                            let found = panels.from(j)[k * panels.width()];
                             assert!((found - (x - expected)).abs() < 1e-12, "{isa:?} {d} {n}: {k} {j}");
                         }
                     }
                     assert!((mean - expected).abs() < 1e-12, "{isa:?} {d} {n}: mean {j}");
                 }
                 // What fills up the last panel is zero.
-                for panels in [&pair.left, &pair.right] {
-                    let width = panels.width();
-                    for j in d..d.next_multiple_of(width) {
-                        assert!((0..n).all(|k| panels.panel(j / width)[k * width + j % width] == 0.0));
+                for panels in pair.operands() {
+                    for j in d..d.next_multiple_of(panels.width()) {
+                        assert!((0..n).all(|k| panels.from(j)[k * panels.width()] == 0.0));
                     }
                 }
             }

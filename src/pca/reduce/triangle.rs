@@ -1,45 +1,11 @@
 //! The columns of a thread, and their product with a vector.
 
-use crate::{
-    featurize::kernels::large_pages,
-    pca::kernels::{Kernels, WIDTH},
-};
+use crate::pca::kernels::{Kernels, LINE, Lines, WIDTH};
 use alloc::vec::Vec;
-use core::ops::{Deref, DerefMut};
 
 /// What the columns of a block are multiplied in multiples of, those that are done with included: a multiple of
 /// what the kernels take together, and a cache line.
-const STEP: usize = 8;
-
-/// Values from the start of a cache line on: half of the loads of a whole line would touch two else.
-pub(super) struct Aligned {
-    values: Vec<f64>,
-    at: usize,
-}
-
-impl Aligned {
-    pub(super) fn zeros(n: usize) -> Self {
-        let mut values = large_pages::with_capacity(n + STEP);
-        values.resize(n + STEP, 0.0);
-        let at = values.as_ptr().align_offset(STEP * size_of::<f64>()).min(STEP);
-        Self { values, at }
-    }
-}
-
-impl Deref for Aligned {
-    type Target = [f64];
-
-    fn deref(&self) -> &[f64] {
-        &self.values[self.at..self.values.len() - STEP + self.at]
-    }
-}
-
-impl DerefMut for Aligned {
-    fn deref_mut(&mut self) -> &mut [f64] {
-        let end = self.values.len() - STEP + self.at;
-        &mut self.values[self.at..end]
-    }
-}
+const STEP: usize = LINE;
 
 /// Columns of the matrix that lie one after the other.
 struct Block<'a> {
@@ -55,7 +21,7 @@ struct Block<'a> {
 pub(super) struct Triangle<'a> {
     d: usize,
     blocks: Vec<Block<'a>>,
-    values: Aligned,
+    values: Lines,
     /// The direction of the next pass over the blocks: there and back, so that what the cache kept from the
     /// last pass is met first.
     backwards: bool,
@@ -72,7 +38,7 @@ impl<'a> Triangle<'a> {
             block
         };
         let blocks = homes.into_iter().map(block).collect();
-        Self { d, blocks, values: Aligned::zeros(at), backwards: false }
+        Self { d, blocks, values: Lines::zeros(at), backwards: false }
     }
 
     /// Takes the columns' values from the matrix.
