@@ -2,13 +2,13 @@
 
 use super::{
     IncrementalPca, Keep, Projection, Rows,
-    eigen::{Leading, Wanted, leading},
+    eigen::{Leading, Wanted, leading_of},
     kernels::{self, Kernels, Pair},
     low_rank,
     projection::Parts,
 };
 use crate::{Error, ErrorKind, Result, Stage, scale::StandardScaler};
-use alloc::{format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
 use core::{fmt, iter};
 use moment::Moment;
 
@@ -187,27 +187,25 @@ impl CovariancePca {
             return Err(Error::new(ErrorKind::Insufficient, Stage::Pca, m));
         }
         self.flush()?;
-        let (mean, mut moment) = self.into_matrix();
+        let Self { mean, mut moment, .. } = self;
+        let squares = |moment: &Moment| moment.diagonal().map(|s| s.max(0.0)).collect::<Vec<_>>();
         let scale = match scaling {
             Scaling::None => None,
             Scaling::Standard => {
-                let squares = moment.iter().step_by(d + 1).map(|s| s.max(0.0)).collect();
-                let std = StandardScaler::from_moments(n, mean.clone(), squares).std();
-                for (j, column) in moment.chunks_exact_mut(d).enumerate() {
-                    let by = std.get(j).copied().unwrap_or(1.0);
-                    let below = column.iter_mut().zip(&std).skip(j);
-                    below.for_each(|(c, s)| *c /= s * by);
-                }
+                let std = StandardScaler::from_moments(n, mean.clone(), squares(&moment)).std();
+                let by = |i: usize| std.get(i).copied().unwrap_or(1.0);
+                moment.each(|i, j, c| *c /= by(i) * by(j));
                 Some(std)
             }
         };
-        let total: f64 = moment.iter().step_by(d + 1).map(|s| s.max(0.0)).sum();
+        let total: f64 = squares(&moment).iter().sum();
         let most = usize::try_from(n).unwrap_or(usize::MAX).min(d);
         let wanted = keep.wanted(total, most)?;
         // Few rows span few directions: with a quarter, both ways take the same time.
         let few = usize::try_from(n).ok().filter(|n| *n <= d / 4);
-        let found = few.and_then(|n| low_rank::leading(&moment, d, n, wanted).transpose());
-        let Leading { values, vectors } = found.unwrap_or_else(|| leading(moment, d, wanted))?;
+        let found = few.and_then(|n| low_rank::leading(&moment.full(), d, n, wanted).transpose());
+        let columns = Box::new(move |j, to: &mut [f64]| moment.column(j, to));
+        let Leading { values, vectors } = found.unwrap_or_else(|| leading_of(columns, d, wanted))?;
         Projection::new(Parts {
             count: n,
             mean,
@@ -217,11 +215,6 @@ impl CovariancePca {
             total_variance: total / (n - 1) as f64,
             whiten: false,
         })
-    }
-
-    /// The mean and all of the matrix; the rest of the state's memory is free then.
-    fn into_matrix(self) -> (Vec<f64>, Vec<f64>) {
-        (self.mean, self.moment.full())
     }
 
     /// Takes full blocks, or a final one, into the moments: of each the rows of one slice, then those of the other.

@@ -7,10 +7,10 @@
 
 use super::{
     kernels,
-    reduce::{Reduced, tridiagonalise},
+    reduce::{Columns, Reduced, tridiagonalise},
     tridiagonal::Tridiagonal,
 };
-use crate::{Error, ErrorKind, Result, Stage};
+use crate::{Error, ErrorKind, Result, Stage, featurize::kernels::large_pages};
 use alloc::{vec, vec::Vec};
 use faer::{
     Conj, Mat, MatMut, MatRef, Par,
@@ -54,20 +54,34 @@ pub(crate) fn par() -> Par {
 /// [`ErrorKind::NonFinite`] if values overflow, [`ErrorKind::Unsupported`] if no algorithm converges,
 /// which no finite matrix is known to cause.
 pub(crate) fn leading(a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
-    // On a thread of the pool: bisection and turning back have tasks too short to be waited for from
-    // outside.
-    #[cfg(feature = "rayon")]
-    return rayon::join(|| solve(a, d, wanted), || ()).0;
-    #[cfg(not(feature = "rayon"))]
-    solve(a, d, wanted)
+    pooled(move || solve(a, None, d, wanted))
 }
 
-fn solve(mut a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
+/// [`leading`] of the matrix with these columns.
+pub(super) fn leading_of(columns: Columns, d: usize, wanted: Wanted) -> Result<Leading> {
+    pooled(move || {
+        let mut a = large_pages::zeros(d * d);
+        if d < 2 {
+            columns(0, &mut a);
+        }
+        solve(a, Some(columns), d, wanted)
+    })
+}
+
+/// On a thread of the pool: bisection and turning back have tasks too short to be waited for from outside.
+fn pooled<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    #[cfg(feature = "rayon")]
+    return rayon::join(work, || ()).0;
+    #[cfg(not(feature = "rayon"))]
+    work()
+}
+
+fn solve(mut a: Vec<f64>, columns: Option<Columns>, d: usize, wanted: Wanted) -> Result<Leading> {
     if d < 2 || a.len() != d * d {
         return Ok(Leading { values: a, vectors: vec![1.0; d] });
     }
     let par = par();
-    let reduced = tridiagonalise(kernels::best(), &mut a, d).ok_or_else(|| {
+    let reduced = tridiagonalise(kernels::best(), &mut a, columns, d).ok_or_else(|| {
         let m = "the covariance is not a matrix of its columns; this is a defect of the program";
         Error::new(ErrorKind::Unsupported, Stage::Pca, m)
     })?;

@@ -10,7 +10,7 @@ mod triangle;
 
 use super::kernels::{Kernels, Lines, Panels, Side, WIDTH, add_stripe};
 use super::team::{self, Slot};
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::ops::Range;
 use triangle::Triangle;
 
@@ -27,16 +27,36 @@ pub(super) struct Reduced {
     pub(super) taus: Vec<f64>,
 }
 
-/// Reduces the `d × d` matrix whose lower triangle is in `a`, column after column. Column `j` keeps
-/// its reflector's tail from row `j + 2` on. `None` if `a` isn't such a matrix.
-pub(super) fn tridiagonalise(kernels: &Kernels, a: &mut [f64], d: usize) -> Option<Reduced> {
-    by_team(kernels, a, d, team::size(d))
+/// Copies a column of a matrix from its diagonal on. Dropped as soon as it has copied all.
+pub(super) type Columns = Box<dyn Fn(usize, &mut [f64]) + Send + Sync>;
+
+/// Reduces the `d × d` matrix whose lower triangle is in `a`, column after column, or that `columns` copies,
+/// whatever `a` holds then. Column `j` of `a` keeps its reflector's tail from row `j + 2` on. `None` if `a` isn't
+/// such a matrix.
+pub(super) fn tridiagonalise(
+    kernels: &Kernels,
+    a: &mut [f64],
+    columns: Option<Columns>,
+    d: usize,
+) -> Option<Reduced> {
+    by_team(kernels, a, columns, d, team::size(d))
 }
 
 /// The size of the team, but not who does the work of which member, decides what is rounded how.
-pub(super) fn by_team(kernels: &Kernels, a: &mut [f64], d: usize, members: usize) -> Option<Reduced> {
+pub(super) fn by_team(
+    kernels: &Kernels,
+    a: &mut [f64],
+    columns: Option<Columns>,
+    d: usize,
+    members: usize,
+) -> Option<Reduced> {
+    let mut first = a.get(..d)?.to_vec();
+    if let Some(columns) = &columns {
+        columns(0, &mut first);
+    }
     let board = Board {
-        column: Slot::new(a.get(..d)?.to_vec()),
+        column: Slot::new(first),
+        columns: Slot::new(columns),
         row: Slot::new([0.0; 2 * PANEL]),
         parts: (0..members).map(|_| Part::new(d)).collect(),
     };
@@ -61,6 +81,7 @@ pub(super) fn by_team(kernels: &Kernels, a: &mut [f64], d: usize, members: usize
         out: Reduced::default(),
     });
     let mut steps = Vec::with_capacity(4 * d);
+    steps.push(Step::Load);
     for start in (0..d).step_by(PANEL) {
         let next = d.min(start + PANEL);
         for j in start..next {
@@ -79,6 +100,8 @@ pub(super) fn by_team(kernels: &Kernels, a: &mut [f64], d: usize, members: usize
 /// What all members do, each its part, before one goes on.
 #[derive(Clone, Copy)]
 enum Step {
+    /// Each takes its columns.
+    Load,
     /// Column `j` is brought up to date.
     Current(usize),
     /// It becomes a reflector, and that is multiplied by the matrix.
@@ -93,6 +116,8 @@ enum Step {
 
 /// What the members tell each other.
 struct Board {
+    /// Where the matrix's columns come from, until all have theirs.
+    columns: Slot<Option<Columns>>,
     /// The next column, from its diagonal on.
     column: Slot<Vec<f64>>,
     /// Its row of the panel's vectors.
@@ -166,7 +191,12 @@ impl Member<'_> {
         let k = |j: usize| j - start;
         let own = board.parts.get(self.index)?;
         match step {
+            Step::Load => self.triangle.load(board.columns.read()?.as_deref()),
             Step::Current(j) => {
+                if j == 0 {
+                    // All have theirs: its memory is free now.
+                    *board.columns.write()? = None;
+                }
                 self.finish(j)?;
                 if j.is_multiple_of(PANEL) {
                     self.begin(j);
@@ -201,9 +231,6 @@ impl Member<'_> {
 
     /// Begins a panel.
     fn begin(&mut self, start: usize) {
-        if start == 0 {
-            self.triangle.load();
-        }
         self.start = start;
         self.rows = self.share(self.index);
         self.known.clear();

@@ -38,6 +38,20 @@ impl Moment {
         kernels::add_lower(kernels, pair, &mut self.squares);
     }
 
+    /// Copies column `j` from its diagonal on.
+    pub(super) fn column(&self, j: usize, to: &mut [f64]) {
+        let (of, band, l) = (self.columns.div_ceil(WIDTH), j / WIDTH, j % WIDTH);
+        let first = band * of - band * band.saturating_sub(1) / 2;
+        let rows = self.squares.chunks_exact(WIDTH).skip(first * WIDTH + l).step_by(WIDTH);
+        let (mut to, mut above) = (to, l);
+        for rows in rows.take(of - band) {
+            let rows = rows.get(above..).unwrap_or_default();
+            let (now, later) = to.split_at_mut(rows.len().min(to.len()));
+            now.iter_mut().zip(rows).for_each(|(to, from)| *to = *from);
+            (to, above) = (later, 0);
+        }
+    }
+
     /// Each column's squares, with the column's place in them.
     fn columns(&self) -> impl Iterator<Item = (&[f64], usize)> {
         let of = self.columns.div_ceil(WIDTH);
@@ -80,6 +94,14 @@ impl Moment {
             }
         }
         Ok(())
+    }
+
+    /// As [`try_each`](Self::try_each), for changes that don't fail.
+    pub(super) fn each(&mut self, mut change: impl FnMut(usize, usize, &mut f64)) {
+        let Ok(()) = self.try_each(|i, j, value| {
+            change(i, j, value);
+            Ok::<(), core::convert::Infallible>(())
+        });
     }
 
     /// The matrix, column after column, zeros above its diagonal.

@@ -231,13 +231,13 @@ fn reductions() {
         if cfg!(miri) { &[2, 9] } else { &[1, 2, 3, 5, 23, 24, 25, 31, 47, 48, 49, 65, 100, 300] };
     for &d in sizes {
         let a = random(d * d, &mut rng);
-        let plain = by_team(kernels(Isa::Plain).unwrap(), &mut a.clone(), d, 1).unwrap();
+        let plain = by_team(kernels(Isa::Plain).unwrap(), &mut a.clone(), None, d, 1).unwrap();
         // Invariants of a similarity: trace and Frobenius norm.
         let trace: f64 = (0..d).map(|i| a[i * d + i]).sum();
         let square = |i: usize, j: usize| a[j * d + i] * a[j * d + i] * if i == j { 1.0 } else { 2.0 };
         let squares: f64 = (0..d).flat_map(|j| (j..d).map(move |i| square(i, j))).sum();
         for (isa, kernels) in sets() {
-            let found = by_team(kernels, &mut a.clone(), d, 1).unwrap();
+            let found = by_team(kernels, &mut a.clone(), None, d, 1).unwrap();
             let sum: f64 = found.diagonal.iter().sum();
             assert!((sum - trace).abs() < 1e-11, "{isa:?} {d}: trace {sum} {trace}");
             let all: f64 = found.diagonal.iter().map(|v| v * v).sum::<f64>()
@@ -263,12 +263,12 @@ fn reductions_by_teams() {
     for &d in sizes {
         let a = random(d * d, &mut rng);
         let mut alone = a.clone();
-        let expected = by_team(kernels, &mut alone, d, 1).unwrap();
+        let expected = by_team(kernels, &mut alone, None, d, 1).unwrap();
         let norm = libm::sqrt(a.iter().map(|v| v * v).sum());
         for members in [1, 2, 3] {
             let (mut matrix, mut again) = (a.clone(), a.clone());
-            let found = by_team(kernels, &mut matrix, d, members).unwrap();
-            assert_eq!(found, by_team(kernels, &mut again, d, members).unwrap(), "{d} by {members}");
+            let found = by_team(kernels, &mut matrix, None, d, members).unwrap();
+            assert_eq!(found, by_team(kernels, &mut again, None, d, members).unwrap(), "{d} by {members}");
             assert!(matrix == again, "reflectors of {d} by {members}");
             // Reflectors may differ by more, where two are nearly as good; what they do may not.
             let squares = |r: &crate::pca::reduce::Reduced| {
@@ -279,7 +279,7 @@ fn reductions_by_teams() {
                 assert!((f - e).abs() <= 1e-12 * norm, "{d} by {members}: {f} {e}");
             }
         }
-        let empty = by_team(kernels, &mut [], d, 2);
+        let empty = by_team(kernels, &mut [], None, d, 2);
         assert_eq!(empty, None);
     }
 }

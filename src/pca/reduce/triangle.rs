@@ -21,7 +21,9 @@ struct Block<'a> {
 pub(super) struct Triangle<'a> {
     d: usize,
     blocks: Vec<Block<'a>>,
+    /// Made by the thread that needs it.
     values: Lines,
+    len: usize,
     /// The direction of the next pass over the blocks: there and back, so that what the cache kept from the
     /// last pass is met first.
     backwards: bool,
@@ -38,17 +40,24 @@ impl<'a> Triangle<'a> {
             block
         };
         let blocks = homes.into_iter().map(block).collect();
-        Self { d, blocks, values: Lines::zeros(at), backwards: false }
+        Self { d, blocks, values: Lines::default(), len: at, backwards: false }
     }
 
-    /// Takes the columns' values from the matrix.
-    pub(super) fn load(&mut self) {
+    /// Takes the columns' values from where they come from, else from their home.
+    pub(super) fn load(&mut self, columns: Option<&(dyn Fn(usize, &mut [f64]) + Send + Sync)>) -> Option<()> {
+        let d = self.d;
+        self.values = Lines::zeros(self.len);
         for b in &self.blocks {
-            let columns = self.values[b.at..].chunks_exact_mut(b.stride);
-            for (to, from) in columns.zip(b.home.chunks_exact(self.d)) {
-                to.iter_mut().zip(&from[b.first..]).for_each(|(to, from)| *to = *from);
+            let values = self.values.get_mut(b.at..)?.chunks_exact_mut(b.stride);
+            for ((l, to), home) in values.enumerate().zip(b.home.chunks_exact(d)) {
+                let (first, to) = (b.first + l, to.get_mut(l..d - b.first)?);
+                match columns {
+                    Some(columns) => columns(first, to),
+                    None => to.copy_from_slice(home.get(first..)?),
+                }
             }
         }
+        Some(())
     }
 
     /// Column `j` from its diagonal on, if it is of these.
