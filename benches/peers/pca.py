@@ -4,7 +4,8 @@
     python3 benches/peers/pca.py                            # numpy, scikit-learn and cargo needed
     python3 benches/peers/pca.py --columns 2048 --rounds 9
 
-The solvers take turns, one fit each in every round, so that noise meets all of them; the table has the
+The solvers take turns, one fit each in every round, so that noise meets all of them, with a pause before each: threads
+of a library may spin for some time after their work, which would be the next one's loss. The table has the
 median seconds, the median CPU seconds, and the median of the ratios to this crate within a round.
 Ours must agree with scikit-learn's in f64 to 1e-6 before anything is timed; the table says how far each solver's
 variances are from those. `--mean` moves all rows, as features after an activation function lie: sums in f32 lose
@@ -26,6 +27,7 @@ from sklearn.decomposition import PCA, IncrementalPCA
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ROWS, KEPT = 20_000, 50
+PAUSE = 0.15  # seconds
 # A solver and the precision of its rows, which is the one it computes in.
 SOLVERS = {
     "PCA covariance_eigh": (lambda: PCA(KEPT, svd_solver="covariance_eigh"), np.float32),
@@ -70,11 +72,13 @@ def main():
         seconds = {name: ([], []) for name in ["fruitcore", *solvers]}
         eigen = []
         for _ in range(args.rounds):
+            time.sleep(PAUSE)
             (wall, part, *_), used = ours.ask("fit")
             eigen.append(part)
             seconds["fruitcore"][0].append(wall)
             seconds["fruitcore"][1].append(used)
             for name, (make, precision) in solvers.items():
+                time.sleep(PAUSE)
                 start, before = time.perf_counter(), cpu()
                 fitted = make().fit(rows[precision])
                 seconds[name][0].append(time.perf_counter() - start)

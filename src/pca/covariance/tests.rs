@@ -1,4 +1,5 @@
 use super::*;
+use crate::pca::eigen;
 use alloc::vec;
 
 /// Two passes, nothing shared with the code under test. Lower triangle, column after column.
@@ -128,7 +129,7 @@ mod properties {
                     scaled[j * d + i] = moment[j * d + i] / (std(i) * std(j) * (n - 1.0));
                 }
             }
-            let expected = leading(scaled, d, Wanted::Count(1)).unwrap();
+            let expected = eigen::leading(scaled, d, Wanted::Count(1)).unwrap();
             prop_assert!((fitted.explained_variance()[0] / expected.values[0] - 1.0).abs() < 1e-9);
             let total = fitted.total_variance() / (d as f64 * n / (n - 1.0));
             prop_assert!((total - 1.0).abs() < 1e-10);

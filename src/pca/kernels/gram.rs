@@ -28,7 +28,7 @@ const fn lines_ahead(height: usize) -> usize {
 
 /// One tile of the product.
 pub(super) struct Tile {
-    /// `[depth]` rows of the tile's height.
+    /// `[depth]` rows of the left operand's panels, of which the tile's height is used.
     a: *const f64,
     /// `[depth]` rows of the right operand's panels, of which the tile's width is used.
     b: *const f64,
@@ -40,13 +40,22 @@ pub(super) struct Tile {
     ahead: *const f64,
 }
 
-/// A tile of `MV` registers by `NR` columns, from panels of `RIGHT` columns.
+/// A tile of `MV` registers by `NR` columns, from panels of `LEFT` and `RIGHT` columns.
 ///
 /// # Safety
 /// The pointers of `t` are valid for what its fields say; `c` overlaps neither operand.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Doubles, const MV: usize, const NR: usize, const RIGHT: usize>(s: S, t: &Tile) {
-    const { assert!(NR <= RIGHT) };
+pub(super) unsafe fn tile<
+    S: Doubles,
+    const MV: usize,
+    const NR: usize,
+    const LEFT: usize,
+    const RIGHT: usize,
+>(
+    s: S,
+    t: &Tile,
+) {
+    const { assert!(MV * S::LANES <= LEFT && NR <= RIGHT) };
     // SAFETY: all accesses are to `depth` rows of the operands and to the `MV` registers of each of
     // `NR` columns of `c`.
     unsafe {
@@ -57,18 +66,18 @@ pub(super) unsafe fn tile<S: Doubles, const MV: usize, const NR: usize, const RI
             for i in (0..MV * S::LANES).step_by(LINE) {
                 s.prefetch(t.c.add(j * t.stride + i));
             }
-            let lines = const { lines_ahead(MV * S::LANES) };
+            let lines = const { lines_ahead(LEFT) };
             for i in j * lines..(j + 1) * lines {
                 s.prefetch(t.ahead.wrapping_add(i * LINE));
             }
             for _ in 0..t.depth / NR {
                 step::<S, MV, NR>(s, a, b, &mut acc);
-                (a, b) = (a.add(MV * S::LANES), b.add(RIGHT));
+                (a, b) = (a.add(LEFT), b.add(RIGHT));
             }
         }
         for _ in 0..t.depth % NR {
             step::<S, MV, NR>(s, a, b, &mut acc);
-            (a, b) = (a.add(MV * S::LANES), b.add(RIGHT));
+            (a, b) = (a.add(LEFT), b.add(RIGHT));
         }
         for (j, acc) in acc.iter().enumerate() {
             for (i, v) in acc.iter().enumerate() {
@@ -143,7 +152,8 @@ pub(in super::super) fn add_lower(kernels: &Kernels, pair: &Pair, squares: &mut 
     pieces.into_iter().for_each(add);
 }
 
-/// The `i`th square of rows and the `j`th of columns; of one on the diagonal, what is above that may be left out.
+/// The `i`th square of rows and the `j`th of columns; what is above the diagonal, or beyond the last row, may be left
+/// out.
 fn add_square(
     kernels: &Kernels,
     [a, b]: [&Panels; 2],
@@ -151,13 +161,18 @@ fn add_square(
     square: &mut [f64],
     ahead: *const f64,
 ) {
-    let [rows, columns] = kernels.tile;
+    let ([rows, columns], lanes) = (kernels.tile, kernels.lanes());
+    let last = WIDTH.min(a.columns() - i * WIDTH);
     let mut ahead = ahead;
     for row in (0..WIDTH).step_by(rows) {
         for column in (0..WIDTH).step_by(columns) {
-            if i > j || row + rows > column {
-                let operands = [(a, i * WIDTH + row), (b, j * WIDTH + column)];
-                add_tile(kernels, operands, (&mut square[column * WIDTH + row..], WIDTH), ahead);
+            // As few registers as hold the rows that are of interest.
+            let begin = if i > j { row } else { row.max(column / lanes * lanes) };
+            let end = (row + rows).min(last.next_multiple_of(lanes));
+            if begin < end {
+                let operands = [(a, i * WIDTH + begin), (b, j * WIDTH + column)];
+                let c = (&mut square[column * WIDTH + begin..], WIDTH);
+                add_tile(kernels, operands, (end - begin) / lanes, c, ahead);
                 ahead = ahead.wrapping_add(columns * lines_ahead(rows) * LINE);
             }
         }
@@ -175,7 +190,7 @@ pub(in super::super) fn add_stripe(
     stride: usize,
 ) {
     let (m, n) = (a.columns(), c.len().div_ceil(stride));
-    let [rows, columns] = kernels.tile;
+    let ([rows, columns], registers) = (kernels.tile, kernels.product.len());
     assert!(from.is_multiple_of(WIDTH) && at.is_multiple_of(WIDTH), "whole widths");
     assert!(at + n <= b.columns(), "columns that are there");
     for i in (from..m).step_by(rows) {
@@ -187,10 +202,10 @@ pub(in super::super) fn add_stripe(
             let operands = [(a, i), (b, at + j)];
             let fits = i + rows <= m && j + columns <= n && row + 1 >= j + columns;
             if fits {
-                add_tile(kernels, operands, (&mut c[j * stride + row..], stride), null());
+                add_tile(kernels, operands, registers, (&mut c[j * stride + row..], stride), null());
             } else {
                 let mut edge = [0.0; WIDTH * 8];
-                add_tile(kernels, operands, (&mut edge, WIDTH), null());
+                add_tile(kernels, operands, registers, (&mut edge, WIDTH), null());
                 for (j, edge) in (j..n.min(j + columns)).zip(edge.chunks_exact(WIDTH)) {
                     for i in row.max(j)..(top + m - from).min(row + rows) {
                         c[j * stride + i] += edge[i - row];
@@ -201,22 +216,24 @@ pub(in super::super) fn add_stripe(
     }
 }
 
-/// The tile of the operands' columns from these on; `ahead` as [`Tile`] has it.
+/// The tile of the operands' columns from these on, so many registers high; `ahead` as [`Tile`] has it.
 fn add_tile(
     kernels: &Kernels,
     [(a, i), (b, j)]: [(&Panels, usize); 2],
+    registers: usize,
     (c, stride): (&mut [f64], usize),
     ahead: *const f64,
 ) {
-    let ([rows, columns], depth) = (kernels.tile, a.depth());
+    let ([_, columns], depth, rows) = (kernels.tile, a.depth(), registers * kernels.lanes());
     assert!([a.width(), b.width()] == kernels.widths && b.depth() == depth, "a left and a right operand");
     if depth == 0 {
         return;
     }
     let (a, b) = (a.from(i), b.from(j));
-    assert!(a.len() >= depth * rows && b.len() >= (depth - 1) * kernels.widths[1] + columns);
+    let [left, right] = kernels.widths;
+    assert!(a.len() >= (depth - 1) * left + rows && b.len() >= (depth - 1) * right + columns);
     assert!(rows <= stride && c.len() >= (columns - 1) * stride + rows);
     let t = Tile { a: a.as_ptr(), b: b.as_ptr(), depth, c: c.as_mut_ptr(), stride, ahead };
     // SAFETY: the lengths were checked; `kernels` are supported by this processor.
-    unsafe { (kernels.product)(&t) }
+    unsafe { (kernels.product[registers - 1])(&t) }
 }

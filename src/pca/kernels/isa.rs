@@ -9,13 +9,21 @@ pub(in super::super) struct Kernels {
     pub(super) tile: [usize; 2],
     /// Columns of the left and of the right operand's panels: a tile's rows, and its columns or a multiple.
     pub(super) widths: [usize; 2],
-    pub(super) product: unsafe fn(&gram::Tile),
+    /// Tiles of 1, 2 and more registers' rows, as far as a tile is high.
+    pub(super) product: &'static [unsafe fn(&gram::Tile)],
     pub(super) centre: unsafe fn(&panels::Centre),
     /// Sums, additions.
     pub(super) sweeps: [unsafe fn(&mut sweep::Sweep); 2],
     /// Columns of a symmetric matrix that are multiplied together; a divisor of 8.
     pub(super) together: usize,
     pub(super) multiply: unsafe fn(&symmetric::Columns),
+}
+
+impl Kernels {
+    /// Values of a register.
+    pub(super) const fn lanes(&self) -> usize {
+        self.tile[0] / self.product.len()
+    }
 }
 
 /// The kernels of the fastest instruction set this processor supports.
@@ -45,21 +53,21 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static Kernels> {
 }
 
 /// A module with [`Kernels`] whose functions are compiled with `$feature`; `$token`, evaluated inside
-/// them, proves it. A tile is `$mv` registers by `$nr` columns, out of panels of `$right`; a symmetric matrix is
+/// them, proves it. A tile is up to so many (`$mv`) registers by `$nr` columns, out of panels of `$right`; a symmetric matrix is
 /// multiplied by `$together`.
 macro_rules! kernels {
-    ($module:ident, $token:expr, $set:ty, $mv:literal, $nr:literal, $right:literal, $together:literal $(, $feature:literal)?) => {
+    ($module:ident, $token:expr, $set:ty, [$($mv:literal)+], $nr:literal, $right:literal, $together:literal $(, $feature:literal)?) => {
         mod $module {
             use super::*;
             use super::super::simd::Doubles;
 
-            const ROWS: usize = $mv * <$set as Doubles>::LANES;
+            const ROWS: usize = [$($mv),+].len() * <$set as Doubles>::LANES;
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn product(t: &gram::Tile) {
+            unsafe fn product<const MV: usize>(t: &gram::Tile) {
                 // SAFETY: reached through `kernels()` only, which checks the instruction set; the
                 // caller vouches for the pointers.
-                unsafe { gram::tile::<_, $mv, $nr, $right>($token, t) }
+                unsafe { gram::tile::<_, MV, $nr, ROWS, $right>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn centre(c: &panels::Centre) {
@@ -80,7 +88,7 @@ macro_rules! kernels {
             pub(super) static KERNELS: Kernels = Kernels {
                 tile: [ROWS, $nr],
                 widths: [ROWS, $right],
-                product,
+                product: &[$(product::<$mv>),+],
                 centre,
                 sweeps: [sweep::<true>, sweep::<false>],
                 together: $together,
@@ -90,21 +98,21 @@ macro_rules! kernels {
     };
 }
 
-kernels!(plain, Plain, Plain, 1, 4, 4, 4);
+kernels!(plain, Plain, Plain, [1], 4, 4, 4);
 #[cfg(target_arch = "x86_64")]
 use crate::featurize::kernels::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 // 3 × 4 registers of a tile, 3 and 1 of its operands are all sixteen: compilers then spill a sum, and the
 // FMAs wait for it to come back from memory.
-kernels!(avx2, Avx2::new(), Avx2, 2, 6, 6, 4, "avx2,fma");
+kernels!(avx2, Avx2::new(), Avx2, [1 2], 6, 6, 4, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
 // Eight columns of a row are a whole cache line of it: one operand serves as both.
-kernels!(avx512, Avx512::new(), Avx512, 3, 8, 24, 8, "avx512f");
+kernels!(avx512, Avx512::new(), Avx512, [1 2 3], 8, 24, 8, "avx512f");
 #[cfg(target_arch = "aarch64")]
 use crate::featurize::kernels::Neon;
 #[cfg(target_arch = "aarch64")]
-kernels!(neon, Neon::new(), Neon, 4, 6, 6, 4, "neon");
+kernels!(neon, Neon::new(), Neon, [1 2 3 4], 6, 6, 4, "neon");
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use crate::featurize::kernels::Simd128;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-kernels!(wasm, Simd128, Simd128, 2, 4, 4, 4);
+kernels!(wasm, Simd128, Simd128, [1 2], 4, 4, 4);
