@@ -28,7 +28,9 @@ pub(super) struct Reduced {
 }
 
 /// Copies a column of a matrix from its diagonal on. Dropped as soon as it has copied all.
-pub(super) type Columns = Box<dyn Fn(usize, &mut [f64]) + Send + Sync>;
+pub(super) type Columns = Box<CopyColumn>;
+
+type CopyColumn = dyn Fn(usize, &mut [f64]) + Send + Sync;
 
 /// Reduces the `d × d` matrix whose lower triangle is in `a`, column after column, or that `columns` copies,
 /// whatever `a` holds then. Column `j` of `a` keeps its reflector's tail from row `j + 2` on. `None` if `a` isn't

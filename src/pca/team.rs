@@ -11,10 +11,9 @@ pub(super) use together::{Slot, run, size};
 
 #[cfg(feature = "rayon")]
 mod together {
-    use crate::featurize::kernels::wait_until;
+    use crate::featurize::kernels::{Broken, Steps};
     use alloc::vec::Vec;
     use core::ops::{Deref, DerefMut};
-    use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Mutex, RwLock};
     use std::thread::{self, Builder};
 
@@ -47,19 +46,10 @@ mod together {
         }
     }
 
-    /// A member and the steps that were begun for it.
-    struct Desk<M> {
-        begun: AtomicUsize,
-        member: Mutex<M>,
-    }
-
     /// What the threads share.
     struct Office<M> {
-        desks: Vec<Desk<M>>,
-        /// Steps that were done, of all members together.
-        done: AtomicUsize,
-        /// Whether a thread ended early, so that there is nothing to wait for.
-        broken: AtomicBool,
+        members: Vec<Mutex<M>>,
+        steps: Steps,
     }
 
     impl<M> Office<M> {
@@ -70,36 +60,16 @@ mod together {
             steps: &[S],
             work: &impl Fn(&mut M, S) -> Option<()>,
         ) -> Option<()> {
-            let ended = Broken(&self.broken);
-            let (before, after) = self.desks.split_at_checked(own)?;
-            for (i, step) in steps.iter().enumerate() {
-                for desk in after.iter().chain(before) {
-                    let (new, relaxed) = (i + 1, Ordering::Relaxed);
-                    if desk.begun.load(relaxed) == i
-                        && desk.begun.compare_exchange(i, new, relaxed, relaxed).is_ok()
-                    {
-                        work(&mut *desk.member.lock().ok()?, *step)?;
-                        self.done.fetch_add(1, Ordering::Release);
-                    }
-                }
-                let all = (i + 1) * self.desks.len();
-                let done = || self.done.load(Ordering::Acquire) >= all;
-                wait_until(|| done() || self.broken.load(Ordering::Relaxed));
-                if !done() {
+            let ended = Broken(&self.steps);
+            let mut walk = self.steps.walk(own);
+            for step in steps {
+                let work = |index: usize| work(&mut *self.members.get(index)?.lock().ok()?, *step);
+                if !walk.step(1, |share| work(share.index).is_some()) {
                     return None;
                 }
             }
             core::mem::forget(ended);
             Some(())
-        }
-    }
-
-    /// Ends the others' waiting for a thread that ends early.
-    struct Broken<'a>(&'a AtomicBool);
-
-    impl Drop for Broken<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
         }
     }
 
@@ -113,14 +83,12 @@ mod together {
         steps: &[S],
         work: impl Fn(&mut M, S) -> Option<()> + Sync,
     ) -> Option<M> {
-        let desk = |member| Desk { begun: AtomicUsize::new(0), member: Mutex::new(member) };
         let office = Office {
-            desks: members.into_iter().map(desk).collect(),
-            done: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
+            steps: Steps::new(members.len()),
+            members: members.into_iter().map(Mutex::new).collect(),
         };
         thread::scope(|scope| {
-            for own in 1..office.desks.len() {
+            for own in 1..office.members.len() {
                 let (office, work) = (&office, &work);
                 let name = alloc::format!("fruitcore-pca-{own}");
                 // Without it the others do its work.
@@ -128,7 +96,7 @@ mod together {
             }
             office.serve(0, steps, &work)
         })?;
-        office.desks.into_iter().next()?.member.into_inner().ok()
+        office.members.into_iter().next()?.into_inner().ok()
     }
 
     #[cfg(test)]

@@ -73,15 +73,15 @@ impl InvertedLayer {
 impl Run<'_> {
     /// # Safety
     /// As every method of [`Run`]: the plan placed `layer`'s values in this run's memory.
-    pub(super) unsafe fn inverted(&self, layer: &Layer, v: &InvertedLayer) {
-        if let (Some(_), Some(expand)) = (self.barrier, &v.expand) {
-            let (of, nb) = (self.share.of, self.plan.nb());
-            let most = blocks(v.from[0]).div_ceil(nb).div_ceil(of) * nb;
-            let room = v.from[2] * LANES * (1 + most * v.from[1]);
-            if v.by_channels() && room <= self.plan.scratch - self.plan.packing {
-                // SAFETY: as this method; scratch is large enough.
-                return unsafe { self.inverted_by_channels(layer, v, expand) };
-            }
+    pub(super) unsafe fn inverted(&self, layer: &Layer, v: &InvertedLayer, phase: usize) {
+        if self.by_channels(v) {
+            // SAFETY: as this method; scratch is large enough.
+            return unsafe {
+                match phase {
+                    0 => self.expand_channels(layer, v),
+                    _ => self.project_channels(layer, v),
+                }
+            };
         }
         let [channels, h, w] = v.from;
         let [_, oh, ow] = v.to;
@@ -129,7 +129,7 @@ impl Run<'_> {
                                 c_stride: wide,
                                 residual: ptr::null(),
                                 pixels: (bottom - from) * w,
-                                distant: self.barrier.is_some(),
+                                distant: self.team,
                             },
                         );
                         (first, end) = (top, bottom);
@@ -169,28 +169,35 @@ impl Run<'_> {
             }
         }
     }
-    /// One picture by a team: each thread expands and filters its channels, then projects to its own.
+
+    /// Whether the shares of a layer are channels, and the projection is a phase of its own: where scratch holds the
+    /// widest share of the expanded picture and a row of zeros.
+    pub(super) fn by_channels(&self, v: &InvertedLayer) -> bool {
+        let (of, nb) = (self.share.of, self.plan.nb());
+        let most = blocks(v.from[0]).div_ceil(nb).div_ceil(of) * nb;
+        let room = v.from[2] * LANES * (1 + most * v.from[1]);
+        self.team && v.by_channels() && room <= self.plan.scratch - self.plan.packing
+    }
+
+    /// One picture by a team: expands and filters this share of the channels.
     ///
     /// # Safety
-    /// As [`inverted`](Self::inverted); scratch holds a row of zeros and this thread's share of the
-    /// expanded picture.
-    unsafe fn inverted_by_channels(&self, layer: &Layer, v: &InvertedLayer, expand: &ProductLayer) {
+    /// As [`inverted`](Self::inverted); scratch holds what [`by_channels`](Self::by_channels) asks for.
+    unsafe fn expand_channels(&self, layer: &Layer, v: &InvertedLayer) {
         let [channels, h, w] = v.from;
         let [_, oh, ow] = v.to;
-        let kernels = self.plan.kernels;
-        let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
+        let Some(expand) = &v.expand else { return };
         let (wide, deep) = (h * w * LANES, oh * ow * LANES);
         let columns = self.share.range(blocks(channels), self.plan.nb());
         let zeros = self.scratch;
-        // SAFETY: expanded blocks go to this thread's scratch, filtered ones to their place in the
-        // common memory, which all read after they have met.
+        // SAFETY: expanded blocks go to this thread's scratch, filtered ones to their place in the common memory.
         unsafe {
             ptr::write_bytes(zeros, 0, w * LANES);
             let expanded = zeros.add(w * LANES);
             self.pointwise(
                 expand,
                 &Pointwise {
-                    a,
+                    a: self.read(layer.input),
                     a_stride: wide,
                     columns: columns.clone(),
                     c: expanded,
@@ -213,12 +220,21 @@ impl Run<'_> {
                 };
                 self.depthwise_strip(&v.depthwise, b, strip);
             }
-            if !self.meet() {
-                return;
-            }
-            let out = blocks(v.project.sizes[1]);
-            let (columns, own) = self.share.divide(out, self.plan.nb(), oh * ow, kernels.mr);
-            let to = columns.start * deep + own.start * LANES;
+        }
+    }
+
+    /// Projects all channels to this share of the output.
+    ///
+    /// # Safety
+    /// As [`inverted`](Self::inverted); all channels are expanded.
+    unsafe fn project_channels(&self, layer: &Layer, v: &InvertedLayer) {
+        let [_, oh, ow] = v.to;
+        let (c, r, deep) = (self.write(layer.output), self.residual(layer), oh * ow * LANES);
+        let out = blocks(v.project.sizes[1]);
+        let (columns, own) = self.share.divide(out, self.plan.nb(), oh * ow, self.plan.kernels.mr);
+        let to = columns.start * deep + own.start * LANES;
+        // SAFETY: the common memory holds every filtered channel; this share's pixels are inside the output.
+        unsafe {
             self.pointwise(
                 &v.project,
                 &Pointwise {

@@ -325,19 +325,21 @@ impl WinogradLayer {
 
     /// Tiles that a team transforms together: each thread needs half of the sums at most.
     pub(super) fn common_chunk(&self) -> usize {
-        (2 * self.chunk).min(self.tiles[0] * self.tiles[1])
+        (2 * self.chunk).min(self.all_tiles())
     }
 
-    /// What a team has in common: transformed tiles of one picture, of two chunks where there are more. 0 where
-    /// each thread transforms all of its input: F(2 × 2) makes four times as much of it, and what another core
-    /// wrote takes longer to come.
+    /// Tiles of a picture.
+    pub(super) fn all_tiles(&self) -> usize {
+        self.tiles[0] * self.tiles[1]
+    }
+
+    /// What a team has in common: a chunk's transformed tiles. 0 where each thread transforms all of its input:
+    /// F(2 × 2) makes four times as much of it, and what another core wrote takes longer to come.
     pub(super) fn common(&self) -> usize {
-        let ([down, across], chunk) = (self.tiles, self.common_chunk());
-        if self.size == winograd::Size::Two || !prefers_columns(blocks(self.sizes[1]), down * across) {
+        if self.size == winograd::Size::Two || !prefers_columns(blocks(self.sizes[1]), self.all_tiles()) {
             return 0;
         }
-        let chunks = if chunk < down * across { 2 } else { 1 };
-        chunks * self.size.matrices() * (blocks(self.sizes[0]) * chunk + 1) * LANES
+        self.size.matrices() * (blocks(self.sizes[0]) * self.common_chunk() + 1) * LANES
     }
 }
 

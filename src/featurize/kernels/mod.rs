@@ -75,7 +75,7 @@ pub use image::Aligned;
 pub use plan::{Plan, PlanOptions, Workspace};
 pub use profile::LayerProfile;
 #[cfg(feature = "rayon")]
-pub(crate) use share::wait_until;
+pub(crate) use share::{Broken, Steps};
 pub(super) use shelf::Shared;
 pub use simd::Isa;
 #[cfg(target_arch = "aarch64")]

@@ -1,14 +1,16 @@
-//! Which part of a layer a thread computes, and where threads wait for each other.
+//! Which part of a layer a thread computes, and how a team goes from one to the next.
 
 use super::simd::LANES;
+#[cfg(feature = "std")]
 use alloc::vec::Vec;
 use core::ops::Range;
+#[cfg(feature = "std")]
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// One of `of` threads that compute every layer together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
-    pub(super) index: usize,
+pub(crate) struct Share {
+    pub(crate) index: usize,
     pub(super) of: usize,
 }
 
@@ -45,79 +47,103 @@ pub(super) fn prefers_columns(blocks: usize, pixels: usize) -> bool {
     blocks * LANES > pixels
 }
 
-/// Where a fixed number of threads meet, and between meetings take each other's work.
-///
-/// They spin: a layer takes microseconds, less than to sleep and wake.
-pub(super) struct Barrier {
-    arrived: AtomicUsize,
-    round: AtomicUsize,
+/// How far a team is with its steps. A step is done when every piece of every member's share is, whoever did it: a
+/// thread that is held up, or not awake yet, keeps nobody waiting but for a piece that it began.
+#[cfg(feature = "std")]
+pub(crate) struct Steps {
+    /// Pieces that are done, of all steps together.
+    done: AtomicUsize,
+    /// Whether a thread ended early, so that there is nothing to wait for.
     broken: AtomicBool,
-    /// Pieces of each thread's share that are taken since the last meeting.
-    taken: Vec<Taken>,
+    /// Pieces of each member's share that were begun, of all steps together.
+    begun: Vec<Begun>,
 }
 
 /// On a cache line of its own: each thread counts at its own most of the time.
-#[repr(align(64))]
-struct Taken(AtomicUsize);
-
-/// Pieces of a thread's share: enough for one that is held up to lose half of its work, few enough to be
-/// worth their set-up.
 #[cfg(feature = "std")]
-const PIECES: usize = 4;
+#[repr(align(64))]
+struct Begun(AtomicUsize);
+
+/// Breaks the steps up if its thread ends early, so that the others don't wait for ever.
+#[cfg(feature = "std")]
+pub(crate) struct Broken<'a>(pub(crate) &'a Steps);
+
+#[cfg(feature = "std")]
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        self.0.break_up();
+    }
+}
+
+/// One thread's way through the steps.
+#[cfg(feature = "std")]
+pub(crate) struct Walk<'a> {
+    steps: &'a Steps,
+    own: usize,
+    /// What `begun` and `done` were when all steps before were done.
+    begun: usize,
+    done: usize,
+}
 
 /// Turns of a waiting loop before the thread lets others have its core.
 const SPINS: u32 = 1 << 11;
 
-impl Barrier {
-    #[cfg(feature = "std")]
-    pub(super) fn new(threads: usize) -> Self {
+#[cfg(feature = "std")]
+impl Steps {
+    pub(crate) fn new(members: usize) -> Self {
         Self {
-            arrived: AtomicUsize::new(0),
-            round: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
-            taken: (0..threads).map(|_| Taken(AtomicUsize::new(0))).collect(),
+            begun: (0..members).map(|_| Begun(AtomicUsize::new(0))).collect(),
         }
     }
 
-    /// As new, for threads that broke up.
-    #[cfg(feature = "std")]
-    pub(super) fn reset(&mut self) {
-        *self.arrived.get_mut() = 0;
+    /// As new.
+    pub(crate) fn reset(&mut self) {
+        *self.done.get_mut() = 0;
         *self.broken.get_mut() = false;
-        self.taken.iter_mut().for_each(|taken| *taken.0.get_mut() = 0);
+        self.begun.iter_mut().for_each(|begun| *begun.0.get_mut() = 0);
     }
 
-    /// The next piece of work for thread `own`: of its own share, which it wrote the input of, then of the
-    /// others'; `None` when all are taken. Every piece is handed out once between two meetings.
-    #[cfg(feature = "std")]
-    pub(super) fn take(&self, own: usize) -> Option<Share> {
-        let of = self.taken.len();
-        (own..of).chain(0..own).find_map(|thread| {
-            let taken = &self.taken[thread].0;
-            let left = || taken.load(Ordering::Relaxed) < PIECES;
-            let piece = left().then(|| taken.fetch_add(1, Ordering::Relaxed))?;
-            (piece < PIECES).then_some(Share { index: thread * PIECES + piece, of: of * PIECES })
-        })
+    /// From the first step on, as member `own`; others may be far ahead.
+    pub(crate) fn walk(&self, own: usize) -> Walk<'_> {
+        Walk { steps: self, own, begun: 0, done: 0 }
     }
 
-    /// Returns when all threads have called it; what each wrote before is then seen by all. `false` if
-    /// one of them will never come.
-    pub(super) fn wait(&self) -> bool {
-        let round = self.round.load(Ordering::Relaxed);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.taken.len() {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
-            self.round.store(round.wrapping_add(1), Ordering::Release);
-            return true;
-        }
-        wait_until(|| self.round.load(Ordering::Acquire) != round || self.broken.load(Ordering::Relaxed));
-        self.round.load(Ordering::Acquire) != round
-    }
-
-    /// Lets those who wait go on: this thread will not come.
-    #[cfg(feature = "std")]
-    pub(super) fn break_up(&self) {
+    /// Lets those who wait go on: what they wait for will not be done.
+    pub(crate) fn break_up(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(feature = "std")]
+impl Walk<'_> {
+    /// The next step, with so many pieces of each member's share: does those of its own, which it wrote the input of,
+    /// then the others', as far as nobody has begun them. Returns when all are done, and what each wrote is seen.
+    /// Every piece is handed out once. `false` if a piece's work was, or never will be done.
+    pub(crate) fn step(&mut self, pieces: usize, mut work: impl FnMut(Share) -> bool) -> bool {
+        let (steps, first, relaxed) = (self.steps, self.begun, Ordering::Relaxed);
+        let of = steps.begun.len();
+        for member in (self.own..of).chain(0..self.own) {
+            let begun = &steps.begun[member].0;
+            let mut next = begun.load(relaxed);
+            while next < first + pieces {
+                if let Err(now) = begun.compare_exchange_weak(next, next + 1, relaxed, relaxed) {
+                    next = now;
+                    continue;
+                }
+                if !work(Share { index: member * pieces + next - first, of: of * pieces }) {
+                    return false;
+                }
+                steps.done.fetch_add(1, Ordering::Release);
+                next = begun.load(relaxed);
+            }
+        }
+        self.begun += pieces;
+        self.done += pieces * of;
+        let done = || steps.done.load(Ordering::Acquire) >= self.done;
+        wait_until(|| done() || steps.broken.load(relaxed));
+        done()
     }
 }
 
@@ -155,46 +181,76 @@ mod tests {
     }
 
     #[cfg(feature = "std")]
+    const STEPS: usize = if cfg!(miri) { 8 } else { 200 };
+
+    /// Each piece is done once, after all of the steps before, whoever comes late.
+    #[cfg(feature = "std")]
     #[test]
-    fn each_piece_is_taken_once() {
-        let barrier = Barrier::new(3);
-        let counts: [AtomicUsize; 3 * PIECES] = core::array::from_fn(|_| AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for own in 0..3 {
-                let (barrier, counts) = (&barrier, &counts);
-                scope.spawn(move || {
-                    for round in 1..=50 {
-                        while let Some(share) = barrier.take(own) {
-                            assert_eq!(share.of, counts.len());
-                            counts[share.index].fetch_add(1, Ordering::Relaxed);
+    fn steps_are_done_one_after_the_other() {
+        for members in 1..5 {
+            let steps = Steps::new(members);
+            let counts: Vec<[AtomicUsize; 8]> = (0..STEPS).map(|_| Default::default()).collect();
+            std::thread::scope(|scope| {
+                for own in 0..members {
+                    let (steps, counts) = (&steps, &counts);
+                    scope.spawn(move || {
+                        if own == 1 {
+                            std::thread::sleep(core::time::Duration::from_millis(3));
                         }
-                        assert!(barrier.wait());
-                        assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == round));
-                        assert!(barrier.wait());
-                    }
-                });
-            }
-        });
+                        let mut walk = steps.walk(own);
+                        for step in 0..STEPS {
+                            let pieces = step % 2 + 1;
+                            assert!(walk.step(pieces, |share| {
+                                assert_eq!(share.of, members * pieces);
+                                counts[step][share.index].fetch_add(1, Ordering::Relaxed);
+                                for (before, counts) in counts.iter().enumerate().take(step) {
+                                    let done = members * (before % 2 + 1);
+                                    assert!(counts.iter().take(done).all(|c| c.load(Ordering::Relaxed) == 1));
+                                }
+                                true
+                            }));
+                        }
+                    });
+                }
+            });
+        }
     }
 
     #[cfg(feature = "std")]
     #[test]
-    fn nobody_passes_a_barrier_alone() {
-        let barrier = Barrier::new(3);
-        let met = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    for round in 1..=50 {
-                        met.fetch_add(1, Ordering::Relaxed);
-                        assert!(barrier.wait());
-                        assert_eq!(met.load(Ordering::Relaxed), 3 * round);
-                        assert!(barrier.wait());
-                    }
+    fn one_thread_does_the_work_of_those_that_never_come() {
+        let mut steps = Steps::new(3);
+        for _ in 0..2 {
+            let (mut walk, mut done) = (steps.walk(1), Vec::new());
+            for _ in 0..2 {
+                let all = walk.step(2, |share| {
+                    done.push(share.index);
+                    true
                 });
+                assert!(all);
             }
+            assert_eq!(done, [2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1]);
+            steps.reset();
+        }
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn nobody_waits_for_what_broke_up() {
+        let (steps, inside) = (Steps::new(2), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let held = scope.spawn(|| {
+                steps.walk(1).step(1, |_| {
+                    inside.store(true, Ordering::Relaxed);
+                    wait_until(|| steps.broken.load(Ordering::Relaxed));
+                    false
+                })
+            });
+            wait_until(|| inside.load(Ordering::Relaxed));
+            scope.spawn(|| steps.break_up());
+            let mut walk = steps.walk(0);
+            assert!(!walk.step(1, |share| share.index == 0));
+            assert!(!held.join().expect("no panic"));
         });
-        barrier.break_up();
-        assert!(!barrier.wait());
     }
 }

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::exec::Run;
 use super::plan::Plan;
-use super::share::{Barrier, Share, wait_until};
+use super::share::{Broken, Share, Steps, wait_until};
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -15,11 +15,15 @@ use std::thread::{self, JoinHandle};
 /// that the next picture of a stream finds it awake, and others find the core free.
 const IDLE_SPINS: u32 = 1_000;
 
+/// Of [`Crew::door`].
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
 /// Threads that run a [`Plan`] together, each a share of every layer.
 ///
 /// [`Plan::run`] takes one thread, which is what a batch wants: a picture a core, no waiting. A team is
 /// for a single picture that should be done soon. Features are the same to the bit. Between calls its
-/// threads sleep.
+/// threads sleep; one that wakes late, or whose core the system gave away, holds nobody up: the others do what it has
+/// not begun.
 ///
 /// ```
 /// use fruitcore::featurize::kernels::{Plan, PlanOptions, Team};
@@ -40,7 +44,7 @@ const IDLE_SPINS: u32 = 1_000;
 pub struct Team {
     crew: Arc<Crew>,
     handles: Vec<JoinHandle<()>>,
-    barrier: Barrier,
+    steps: Steps,
     memory: Buffer,
 }
 
@@ -50,8 +54,8 @@ struct Crew {
     job: AtomicUsize,
     /// The job: a pointer to a pointer to a function; null ends the threads.
     work: AtomicPtr<&'static (dyn Fn(usize) + Sync)>,
-    /// Threads that have finished it.
-    finished: AtomicUsize,
+    /// Threads that are inside the job, and [`CLOSED`] when no more may come in.
+    door: AtomicUsize,
     /// Whether a thread panicked.
     failed: AtomicBool,
 }
@@ -76,11 +80,11 @@ impl Team {
         let crew = Arc::new(Crew {
             job: AtomicUsize::new(0),
             work: AtomicPtr::new(ptr::null_mut()),
-            finished: AtomicUsize::new(0),
+            door: AtomicUsize::new(CLOSED),
             failed: AtomicBool::new(false),
         });
         let mut team =
-            Self { crew, handles: Vec::new(), barrier: Barrier::new(threads), memory: Buffer::zeroed(0)? };
+            Self { crew, handles: Vec::new(), steps: Steps::new(threads), memory: Buffer::zeroed(0)? };
         for index in 1..threads {
             let crew = Arc::clone(&team.crew);
             let name = format!("fruitcore-team-{index}");
@@ -115,11 +119,12 @@ impl Team {
         let memory = Memory(self.memory.as_mut_slice().as_mut_ptr());
         let out = Memory(features.as_mut_ptr());
         let (picture, feature) = (plan.input.iter().product::<usize>(), plan.feature_len());
-        self.barrier.reset();
-        let barrier = &self.barrier;
+        self.steps.reset();
+        let steps = &self.steps;
         let job = |index: usize| {
             let (memory, out) = (memory, out);
-            let ended = Broken(barrier);
+            let ended = Broken(steps);
+            let mut walk = steps.walk(index);
             for i in 0..pictures {
                 let run = |arena| Run {
                     plan,
@@ -129,35 +134,37 @@ impl Team {
                     common: memory.0.wrapping_add(early + late),
                     scratch: memory.0.wrapping_add(early + late + common + index * scratch),
                     share: Share { index, of },
-                    barrier: Some(barrier),
+                    team: true,
                 };
                 let (before, after) = plan.layers.split_at(plan.cut.layers);
                 let after_cut = memory.0.wrapping_add(early);
                 // SAFETY: `memory` holds both arenas and common memory for one picture, and a scratch for
-                // each thread; every thread runs the same layers and they meet after each, and after the
-                // cut. Features have room for all pictures and only the first thread writes to them.
+                // each thread; a share is one thread's, and begins when all shares of the step before are done.
+                // Features have room for all pictures and only the first share writes to them.
                 unsafe {
                     if !before.is_empty() {
                         let run = run(memory.0);
-                        if !run.layers(before, barrier) {
-                            return;
-                        }
-                        run.pass(after_cut, 0, 1);
-                        if !run.meet() {
+                        let passed = run.layers(before, &mut walk)
+                            && walk.step(1, |share| {
+                                Run { share, ..run }.pass(after_cut, 0, 1);
+                                true
+                            });
+                        if !passed {
                             return;
                         }
                     }
                     let run = run(after_cut);
-                    if !run.layers(after, barrier) {
+                    let finished = run.layers(after, &mut walk)
+                        && walk.step(1, |share| {
+                            if share.index == 0 {
+                                let to = out.0.add(i * feature);
+                                run.finish(core::slice::from_raw_parts_mut(to, feature));
+                            }
+                            true
+                        });
+                    if !finished {
                         return;
                     }
-                    if index == 0 {
-                        let features = core::slice::from_raw_parts_mut(out.0.add(i * feature), feature);
-                        run.finish(features);
-                    }
-                }
-                if !barrier.wait() {
-                    return;
                 }
             }
             core::mem::forget(ended);
@@ -168,37 +175,36 @@ impl Team {
 }
 
 impl Crew {
-    /// `job(index)` on every thread, the caller's as the first; returns when all have finished.
+    /// `job(index)` on the caller's thread as the first, and on every other that is awake before that has done with it:
+    /// the caller doesn't wait for those that aren't. Returns when all who began it have ended.
     fn all(&self, handles: &[JoinHandle<()>], job: &(dyn Fn(usize) + Sync)) {
-        // SAFETY: only the lifetime changes. Threads call it between the store below and their count of
-        // `finished`, and this function doesn't return before all have counted.
+        // SAFETY: only the lifetime changes. Threads call it while they are inside, and this function doesn't return
+        // before the door is closed and all have left.
         let job: &'static (dyn Fn(usize) + Sync) = unsafe { core::mem::transmute(job) };
-        self.finished.store(0, Ordering::Relaxed);
-        self.work.store((&raw const job).cast_mut(), Ordering::Relaxed);
-        self.job.fetch_add(1, Ordering::Release);
-        handles.iter().for_each(|h| h.thread().unpark());
+        self.begin((&raw const job).cast_mut(), handles);
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
-        wait_until(|| self.finished.load(Ordering::Acquire) == handles.len());
+        self.door.fetch_or(CLOSED, Ordering::AcqRel);
+        wait_until(|| self.door.load(Ordering::Acquire) == CLOSED);
         if let Err(panic) = own {
             resume_unwind(panic);
         }
         assert!(!self.failed.swap(false, Ordering::Relaxed), "a thread of the team panicked");
     }
-}
 
-impl Drop for Team {
-    fn drop(&mut self) {
-        self.crew.work.store(ptr::null_mut(), Ordering::Relaxed);
-        self.crew.job.fetch_add(1, Ordering::Release);
-        for handle in self.handles.drain(..) {
-            handle.thread().unpark();
-            // It ends by itself and has nothing to tell.
-            let _ = handle.join();
-        }
+    /// Opens the door to the next job. The last one has ended.
+    fn begin(&self, work: *mut &'static (dyn Fn(usize) + Sync), handles: &[JoinHandle<()>]) {
+        self.work.store(work, Ordering::Relaxed);
+        self.door.store(0, Ordering::Release);
+        self.job.fetch_add(1, Ordering::Release);
+        handles.iter().for_each(|h| h.thread().unpark());
     }
-}
 
-impl Crew {
+    /// Goes in, if the door is open.
+    fn enter(&self) -> bool {
+        let one_more = |inside: usize| (inside & CLOSED == 0).then_some(inside + 1);
+        self.door.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).is_ok()
+    }
+
     /// Waits for jobs and does them.
     fn serve(&self, index: usize) {
         let mut seen = 0;
@@ -212,15 +218,32 @@ impl Crew {
                     thread::park();
                 }
             }
-            seen = seen.wrapping_add(1);
+            // Jobs that were missed need nobody any more.
+            seen = self.job.load(Ordering::Acquire);
+            if !self.enter() {
+                continue;
+            }
             let work = self.work.load(Ordering::Relaxed);
-            // SAFETY: a pointer that isn't null is to a job that lives until this thread has counted
-            // itself as finished.
-            let Some(job) = (unsafe { work.as_ref() }) else { return };
-            if catch_unwind(AssertUnwindSafe(|| job(index))).is_err() {
+            // SAFETY: a pointer that isn't null is to a job that lives while a thread is inside.
+            let job = unsafe { work.as_ref() };
+            let ended = job.map(|job| catch_unwind(AssertUnwindSafe(|| job(index))));
+            if matches!(ended, Some(Err(_))) {
                 self.failed.store(true, Ordering::Relaxed);
             }
-            self.finished.fetch_add(1, Ordering::Release);
+            self.door.fetch_sub(1, Ordering::Release);
+            if ended.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.crew.begin(ptr::null_mut(), &self.handles);
+        for handle in self.handles.drain(..) {
+            // It ends by itself and has nothing to tell.
+            let _ = handle.join();
         }
     }
 }
@@ -229,16 +252,7 @@ impl Crew {
 #[derive(Clone, Copy)]
 struct Memory(*mut f32);
 
-// SAFETY: shares of a layer don't overlap, and threads meet between layers; see `Team::run`.
+// SAFETY: shares of a layer don't overlap, and layers are done one after the other; see `Team::run`.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
-
-/// Breaks the barrier up if its thread ends early, so that the others don't wait for ever.
-struct Broken<'a>(&'a Barrier);
-
-impl Drop for Broken<'_> {
-    fn drop(&mut self) {
-        self.0.break_up();
-    }
-}

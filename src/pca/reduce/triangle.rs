@@ -1,5 +1,6 @@
 //! The columns of a thread, and their product with a vector.
 
+use super::CopyColumn;
 use crate::pca::kernels::{Kernels, LINE, Lines, WIDTH};
 use alloc::vec::Vec;
 
@@ -44,7 +45,7 @@ impl<'a> Triangle<'a> {
     }
 
     /// Takes the columns' values from where they come from, else from their home.
-    pub(super) fn load(&mut self, columns: Option<&(dyn Fn(usize, &mut [f64]) + Send + Sync)>) -> Option<()> {
+    pub(super) fn load(&mut self, columns: Option<&CopyColumn>) -> Option<()> {
         let d = self.d;
         self.values = Lines::zeros(self.len);
         for b in &self.blocks {

@@ -9,12 +9,19 @@ use super::cut::Cut;
 use super::layer::{Kind, Layer, Place};
 use super::plan::{Plan, Workspace};
 use super::rearrange::unblock;
-use super::share::{Barrier, Share};
+use super::share::Share;
+#[cfg(feature = "std")]
+use super::share::Walk;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::format;
 use core::ptr;
 pub(super) use depthwise::Strip;
 pub(super) use product::Pointwise;
+
+/// Pieces of a thread's share of a layer: enough for one that is held up to lose half of its work, few enough to be
+/// worth their set-up.
+#[cfg(feature = "std")]
+const PIECES: usize = 4;
 
 /// Pointers of one thread's run over `n` pictures. Blocked values are `[blocks][n][h][w][16]`.
 pub(super) struct Run<'a> {
@@ -22,13 +29,13 @@ pub(super) struct Run<'a> {
     pub(super) n: usize,
     pub(super) input: *const f32,
     pub(super) arena: *mut f32,
-    /// What a team writes and reads within a layer; of use only with a barrier.
+    /// What a team writes and reads within a layer.
     pub(super) common: *mut f32,
     /// This thread's own.
     pub(super) scratch: *mut f32,
     pub(super) share: Share,
-    /// Where the team meets; `None` for a thread on its own.
-    pub(super) barrier: Option<&'a Barrier>,
+    /// Whether other threads of a team compute the other shares.
+    pub(super) team: bool,
 }
 
 impl Plan {
@@ -74,7 +81,7 @@ impl Plan {
                 common: ptr::null_mut(),
                 scratch,
                 share: Share::WHOLE,
-                barrier: None,
+                team: false,
             };
             let (before, after) = self.layers.split_at(self.cut.layers);
             for (i, input) in input.chunks(picture).enumerate() {
@@ -119,7 +126,7 @@ impl Step<'_> {
     /// Runs one layer; layers run in order.
     pub(super) fn layer(&self, layer: &Layer) {
         // SAFETY: `run_with` made the run with this plan's memory, and it is its only thread.
-        unsafe { self.0.layer(layer) }
+        unsafe { self.0.layer(layer, 0) }
     }
 
     /// How many go together.
@@ -131,11 +138,21 @@ impl Step<'_> {
 // Every method is unsafe for the same reason: it trusts that the plan placed `layer`'s values in
 // this run's memory, that `layer.kind` is what it is given, and that its share is no other thread's.
 impl Run<'_> {
-    /// This thread's share of a layer.
+    /// Parts of a layer that all shares of must be done before the next begins: more than one only for a team.
+    #[cfg(feature = "std")]
+    fn phases(&self, layer: &Layer) -> usize {
+        match &layer.kind {
+            Kind::Inverted(v) if self.by_channels(v) => 2,
+            Kind::Winograd(w) => self.common_chunk(w).map_or(1, |chunk| 2 * w.all_tiles().div_ceil(chunk)),
+            _ => 1,
+        }
+    }
+
+    /// This share of a phase of a layer.
     ///
     /// # Safety
-    /// The run's pointers are valid for the plan; the layers before are done, by every thread.
-    unsafe fn layer(&self, layer: &Layer) {
+    /// The run's pointers are valid for the plan; the layers and phases before are done, all shares of them.
+    unsafe fn layer(&self, layer: &Layer, phase: usize) {
         // SAFETY: the plan placed every value of this layer: inputs and outputs lie in the arena
         // without overlap while they live (a residual may be its layer's output: each element is
         // read before it is written), weights in the plan, scratch is as large as the layer asked.
@@ -144,9 +161,9 @@ impl Run<'_> {
                 Kind::Block => self.block(layer),
                 Kind::Product(p) => self.product(layer, p),
                 Kind::Conv(c) => self.conv(layer, c),
-                Kind::Winograd(w) => self.winograd(layer, w),
+                Kind::Winograd(w) => self.winograd(layer, w, phase),
                 Kind::Depthwise(d) => self.depthwise(layer, d),
-                Kind::Inverted(v) => self.inverted(layer, v),
+                Kind::Inverted(v) => self.inverted(layer, v, phase),
                 Kind::MaxPool(p) => self.max_pool(layer, p),
                 Kind::AvgPool => self.avg_pool(layer),
                 Kind::Flatten(order) => self.flatten(layer, *order),
@@ -154,24 +171,22 @@ impl Run<'_> {
         }
     }
 
-    /// This thread's share of layers, and what others are slow with; `false` if another thread of the team
-    /// is gone.
+    /// This thread's share of layers, and what others have not begun; `false` if another thread of the team broke
+    /// up.
     ///
     /// # Safety
-    /// As [`layer`](Self::layer); every thread of the barrier calls it with its own share.
+    /// As [`layer`](Self::layer); every thread of the walk's steps calls it with its own share.
     #[cfg(feature = "std")]
-    pub(super) unsafe fn layers(&self, layers: &[Layer], barrier: &Barrier) -> bool {
+    pub(super) unsafe fn layers(&self, layers: &[Layer], walk: &mut Walk<'_>) -> bool {
         layers.iter().all(|layer| {
-            if layer.is_divisible(self.n) {
-                while let Some(share) = barrier.take(self.share.index) {
-                    // SAFETY: the caller's promise; the barrier hands out each share once.
-                    unsafe { Self { share, ..*self }.layer(layer) }
-                }
-            } else {
-                // SAFETY: the caller's promise; threads meet after each layer.
-                unsafe { self.layer(layer) }
-            }
-            barrier.wait()
+            let pieces = if layer.is_divisible(self.n) { PIECES } else { 1 };
+            (0..self.phases(layer)).all(|phase| {
+                walk.step(pieces, |share| {
+                    // SAFETY: the caller's promise; the walk hands out each share once, phase by phase.
+                    unsafe { Self { share, ..*self }.layer(layer, phase) }
+                    true
+                })
+            })
         })
     }
 
@@ -190,11 +205,6 @@ impl Run<'_> {
                 ptr::copy_nonoverlapping(self.arena.add(from + b * plane), to, plane);
             }
         }
-    }
-
-    /// Waits for the others of the team.
-    pub(super) fn meet(&self) -> bool {
-        self.barrier.is_none_or(Barrier::wait)
     }
 
     /// The last layer's output, planar.

@@ -56,7 +56,7 @@ impl Run<'_> {
                     c_stride: pixels * LANES,
                     residual: offset(r, to),
                     pixels: own.len(),
-                    distant: self.barrier.is_some() || p.sizes[0] * own.len() > NEAR,
+                    distant: self.team || p.sizes[0] * own.len() > NEAR,
                 },
             );
         }

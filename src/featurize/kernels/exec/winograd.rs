@@ -43,60 +43,79 @@ impl Chunk {
 // Every method is unsafe for the same reason as the others of `Run`: it trusts that the plan placed
 // `layer`'s values in this run's memory, and that its share is no other thread's.
 impl Run<'_> {
-    pub(super) unsafe fn winograd(&self, layer: &Layer, conv: &WinogradLayer) {
-        let [_, h, w] = layer.from;
-        let nb = self.plan.nb();
-        let [k, n] = conv.sizes.map(blocks);
-        let total = self.n * conv.tiles[0] * conv.tiles[1];
-        let matrices = conv.size.matrices();
-        let (columns, own) = self.share.divide(n, nb, total, self.plan.kernels.mr);
-        // A team that divides the output channels divides the transformation, too, and meets before the products.
-        let widest = n.div_ceil(nb).div_ceil(self.share.of) * nb;
-        let common = self.barrier.is_some()
-            && conv.common() > 0
-            && matrices * (widest * conv.common_chunk() + 1) * LANES <= conv.scratch();
-        let len = if common { conv.common_chunk() } else { conv.chunk };
-        for (i, first) in own.clone().step_by(len).enumerate() {
-            let tiles = first..own.end.min(first + len);
-            let v_stride = (k * len + 1) * LANES;
-            // SAFETY: the plan made scratch large enough for a chunk's matrices, and for this thread's part of the
-            // sums in a chunk that is common. What is common has room for two chunks: before a thread writes to
-            // one again, all have met after they read it.
-            unsafe {
-                let v = match common {
-                    true => self.common.add(i % 2 * matrices * v_stride),
-                    false => self.scratch,
-                };
-                let m = if common { self.scratch } else { v.add(matrices * v_stride) };
-                let m_stride = (columns.len() * len + 1) * LANES;
-                let chunk = Chunk {
-                    tiles: tiles.clone(),
-                    v,
-                    v_stride,
-                    m,
-                    m_stride,
-                    columns: columns.clone(),
-                    common,
-                };
-                if !common {
-                    self.winograd_input(layer, conv, &chunk, 0..k, tiles);
-                } else {
-                    // What this thread itself wrote, by the rule for the layer before.
-                    let (blocks, own) = if prefers_columns(k, h * w) {
-                        (self.share.range(k, nb), tiles)
-                    } else {
-                        let own = self.share.range(tiles.len(), 1);
-                        (0..k, tiles.start + own.start..tiles.start + own.end)
-                    };
-                    self.winograd_input(layer, conv, &chunk, blocks, own);
-                    if !self.meet() {
-                        return;
+    pub(super) unsafe fn winograd(&self, layer: &Layer, conv: &WinogradLayer, phase: usize) {
+        let total = self.n * conv.all_tiles();
+        let (columns, own) =
+            self.share.divide(blocks(conv.sizes[1]), self.plan.nb(), total, self.plan.kernels.mr);
+        if let Some(len) = self.common_chunk(conv) {
+            let first = phase / 2 * len;
+            let chunk = self.chunk(conv, first..total.min(first + len), len, columns, true);
+            // SAFETY: as this method; a phase is done before the next begins.
+            return unsafe {
+                match phase % 2 {
+                    0 => {
+                        let (blocks, tiles) = self.input_share(layer, conv, &chunk);
+                        self.winograd_input(layer, conv, &chunk, blocks, tiles);
+                    }
+                    _ => {
+                        self.winograd_products(conv, &chunk);
+                        self.winograd_output(layer, conv, &chunk);
                     }
                 }
+            };
+        }
+        for first in own.clone().step_by(conv.chunk) {
+            let tiles = first..own.end.min(first + conv.chunk);
+            let chunk = self.chunk(conv, tiles.clone(), conv.chunk, columns.clone(), false);
+            // SAFETY: as this method.
+            unsafe {
+                self.winograd_input(layer, conv, &chunk, 0..blocks(conv.sizes[0]), tiles);
                 self.winograd_products(conv, &chunk);
                 self.winograd_output(layer, conv, &chunk);
             }
         }
+    }
+
+    /// How many tiles a team that divides the output channels transforms together, each thread some of them, before
+    /// their products begin. `None` where each transforms what it needs.
+    pub(super) fn common_chunk(&self, conv: &WinogradLayer) -> Option<usize> {
+        let widest = blocks(conv.sizes[1]).div_ceil(self.plan.nb()).div_ceil(self.share.of) * self.plan.nb();
+        let sums = conv.size.matrices() * (widest * conv.common_chunk() + 1) * LANES;
+        (self.team && conv.common() > 0 && sums <= conv.scratch()).then(|| conv.common_chunk())
+    }
+
+    /// Some tiles of chunks of `len`, whose matrices lie in scratch but for what is common.
+    fn chunk(
+        &self,
+        conv: &WinogradLayer,
+        tiles: Range<usize>,
+        len: usize,
+        columns: Range<usize>,
+        common: bool,
+    ) -> Chunk {
+        let v_stride = (blocks(conv.sizes[0]) * len + 1) * LANES;
+        let m_stride = (columns.len() * len + 1) * LANES;
+        let [v, m] = match common {
+            true => [self.common, self.scratch],
+            false => [self.scratch, self.scratch.wrapping_add(conv.size.matrices() * v_stride)],
+        };
+        Chunk { tiles, v, v_stride, m, m_stride, columns, common }
+    }
+
+    /// Input blocks and tiles of a common chunk that this share transforms: what it wrote, by the rule for the layer
+    /// before.
+    fn input_share(
+        &self,
+        layer: &Layer,
+        conv: &WinogradLayer,
+        chunk: &Chunk,
+    ) -> (Range<usize>, Range<usize>) {
+        let ([_, h, w], k, tiles) = (layer.from, blocks(conv.sizes[0]), chunk.tiles.clone());
+        if prefers_columns(k, h * w) {
+            return (self.share.range(k, self.plan.nb()), tiles);
+        }
+        let own = self.share.range(tiles.len(), 1);
+        (0..k, tiles.start + own.start..tiles.start + own.end)
     }
 
     /// Transforms some of a chunk's tiles, those of some input blocks.
