@@ -86,6 +86,7 @@ pub(crate) struct Walk<'a> {
 }
 
 /// Turns of a waiting loop before the thread lets others have its core.
+#[cfg(feature = "std")]
 const SPINS: u32 = 1 << 11;
 
 #[cfg(feature = "std")]
@@ -147,18 +148,18 @@ impl Walk<'_> {
     }
 }
 
-/// Spins, and yields where the system has other threads to run.
-pub(crate) fn wait_until(done: impl Fn() -> bool) {
+/// Spins, and yields where the system has other threads to run: a layer takes microseconds, less than to sleep and
+/// wake.
+#[cfg(feature = "std")]
+pub(super) fn wait_until(done: impl Fn() -> bool) {
     let mut turns = 0u32;
     while !done() {
         core::hint::spin_loop();
         turns = turns.saturating_add(1);
-        #[cfg(feature = "std")]
         if turns > SPINS {
             std::thread::yield_now();
         }
     }
-    let _ = (turns, SPINS);
 }
 
 #[cfg(test)]

@@ -256,3 +256,70 @@ struct Memory(*mut f32);
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUNDS: usize = if cfg!(miri) { 12 } else { 2_000 };
+
+    /// Some rounds find the threads awake, others asleep.
+    fn pause(round: usize) {
+        if round.is_multiple_of(7) {
+            thread::sleep(core::time::Duration::from_micros(300));
+        }
+    }
+
+    #[test]
+    fn a_job_is_done_and_left_when_its_call_returns() {
+        for threads in 1..5 {
+            let mut team = Team::new(threads).unwrap();
+            for round in 0..ROUNDS {
+                pause(round);
+                let (mut done, mut over) = (AtomicUsize::new(0), false);
+                team.steps.reset();
+                let (steps, done_here, over_here) = (&team.steps, &done, &over);
+                team.crew.all(&team.handles, &|index| {
+                    let mut walk = steps.walk(index);
+                    for _ in 0..3 {
+                        assert!(walk.step(2, |_| {
+                            done_here.fetch_add(1, Ordering::Relaxed);
+                            !over_here
+                        }));
+                    }
+                });
+                // Under Miri, a thread that is still inside would read what is written here.
+                over = true;
+                assert_eq!((*done.get_mut(), over), (3 * 2 * threads, true));
+            }
+        }
+    }
+
+    #[test]
+    fn a_team_goes_on_after_a_panic() {
+        let mut team = Team::new(3).unwrap();
+        for round in 0..ROUNDS / 4 {
+            pause(round);
+            team.steps.reset();
+            let steps = &team.steps;
+            let job = |bad: Option<usize>| {
+                move |index| {
+                    let ended = Broken(steps);
+                    let mut walk = steps.walk(index);
+                    let all = (0..3).all(|_| {
+                        walk.step(1, |share| {
+                            assert!(Some(share.index) != bad, "as asked");
+                            true
+                        })
+                    });
+                    if all {
+                        core::mem::forget(ended);
+                    }
+                }
+            };
+            let bad = round.is_multiple_of(2).then_some(round % 3);
+            let all = || team.crew.all(&team.handles, &job(bad));
+            assert_eq!(catch_unwind(AssertUnwindSafe(all)).is_err(), bad.is_some());
+        }
+    }
+}

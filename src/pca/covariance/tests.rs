@@ -1,5 +1,4 @@
 use super::*;
-use crate::pca::eigen;
 use alloc::vec;
 
 /// Two passes, nothing shared with the code under test. Lower triangle, column after column.
@@ -48,6 +47,7 @@ fn distance(pca: &CovariancePca, data: &[f32]) -> f64 {
 #[cfg(not(miri))]
 mod properties {
     use super::*;
+    use crate::pca::eigen;
     use proptest::prelude::*;
 
     fn rows() -> impl Strategy<Value = (usize, Vec<f32>)> {
