@@ -1,5 +1,6 @@
 //! Features equal torchvision's and Keras' on generated weights and pictures: relative error at most
 //! 1e-5 on the CPU devices. `tests/golden/networks/make_*.py` computed the references in float64.
+#![cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu"))]
 mod support;
 
 use burn::tensor::{Device, Tensor, TensorData};
