@@ -52,7 +52,7 @@ impl InvertedLayer {
         }
     }
 
-    /// Whether a team divides the expanded channels, and meets before the projection, instead of rows:
+    /// Whether a team divides the expanded channels, all of them before the projection, instead of rows:
     /// where channels are many and pixels few, so that each weight is read by one thread and no row is
     /// expanded twice.
     fn by_channels(&self) -> bool {

@@ -49,7 +49,7 @@ pub(super) struct Layer {
 
 impl Layer {
     /// Whether small shares of it cost no more than large ones, for `n` pictures: no input is transformed or
-    /// converted again, no row expanded twice, and threads don't meet within.
+    /// converted again and no row expanded twice.
     #[cfg(feature = "std")]
     pub(super) fn is_divisible(&self, n: usize) -> bool {
         let [_, h, w] = self.to;
