@@ -10,7 +10,7 @@ use core::time::Duration;
 use fruitcore::{
     Error, ErrorKind, Result, Stage,
     host::{
-        driver::{Control, Driver, Reject, Wanted},
+        driver::{Control, Driver, Limits, Reject, Wanted},
         setup::Fitted,
         sink::Table,
         source::{self, Source},
@@ -44,7 +44,7 @@ impl Job {
             None => fitted,
         };
         let device = network::device(model.device)?;
-        let limits = stages::limits(work, &device);
+        let limits = stages::limits(work, Limits::for_device(&device));
         let setup = fitted.setup(model.weights.as_ref(), device)?;
         let driver = Driver {
             stages: setup.stages(),

@@ -6,7 +6,6 @@ use crate::{
     network, progress, stages,
     text::{self, counted},
 };
-use burn::tensor::Device;
 use fruitcore::host::{
     driver::Control,
     precision::{Compare, Comparison, Effect},
@@ -22,7 +21,7 @@ pub(crate) fn precision(args: &PrecisionArgs) -> Result<(), Failure> {
     compare.components = usize::from(args.components);
     compare.source = args.source.options();
     compare.limit = args.source.limit.unwrap_or(compare.limit);
-    compare.limits = stages::limits(&args.work, &Device::flex());
+    compare.limits = stages::limits(&args.work, compare.limits);
     let shape = &args.shape;
     let given = args.weights.is_some() || args.tap.is_some() || shape.network.is_some();
     let given = given || shape.variant.is_some() || shape.width.is_some() || shape.input_size.is_some();

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let mut options = setup.options()?;
     options.part_size = args.part_size.map(|n| n as usize);
-    options.limits = stages::limits(&args.work, setup.device());
+    options.limits = stages::limits(&args.work, options.limits);
     options.limit = args.source.limit;
     options.shard = args.shard.unwrap_or(Shard::WHOLE);
     options.count_ahead = progress::count_ahead(&args.source.input, quiet);

@@ -1,7 +1,6 @@
 //! What options say about the library's stages.
 
 use crate::{args::WorkArgs, failure::Failure};
-use burn::tensor::Device;
 use fruitcore::{
     Error, ErrorKind, Stage,
     host::{
@@ -16,9 +15,8 @@ use std::{
     sync::Arc,
 };
 
-/// The bounds on memory and threads that were asked for, else those that suit the device.
-pub(crate) fn limits(work: &WorkArgs, device: &Device) -> Limits {
-    let mut limits = Limits::for_device(device);
+/// These bounds on memory and threads, but for those that were asked for.
+pub(crate) fn limits(work: &WorkArgs, mut limits: Limits) -> Limits {
     if let Some(batch) = work.batch {
         limits.batch = usize::from(batch);
     }

@@ -12,7 +12,6 @@
 mod collect;
 mod control;
 mod feed;
-mod gpu;
 mod work;
 
 pub use control::{Control, Phase, Progress};
@@ -73,8 +72,11 @@ impl Limits {
     /// assert!(limits.batch >= 16 && limits.on_gpu == 2);
     /// ```
     pub fn for_device(device: &Device) -> Self {
-        let batch = if is_cpu(device) { 16 } else { 64 };
-        Self { batch, ..Self::default() }
+        let mut limits = Self::default();
+        if !is_cpu(device) {
+            limits.batch = 64;
+        }
+        limits
     }
 }
 
@@ -288,8 +290,8 @@ struct Shared {
     bytes_total: u32,
     requests: Arc<Semaphore>,
     parts: Arc<Semaphore>,
-    /// `None` where the CPU computes.
-    gpu: Option<gpu::Turns>,
+    /// Of micro-batches on a GPU; `None` where the CPU computes.
+    gpu: Option<Semaphore>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -306,7 +308,7 @@ impl Shared {
             bytes_total,
             requests: Arc::new(Semaphore::new(limits.requests.clamp(1, 1 << 20))),
             parts: Arc::new(Semaphore::new(limits.open_parts.clamp(1, 1 << 20))),
-            gpu: (!is_cpu(device)).then(|| gpu::Turns::new(limits.on_gpu)),
+            gpu: (!is_cpu(device)).then(|| Semaphore::new(limits.on_gpu.clamp(1, 1 << 20))),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }
@@ -318,9 +320,8 @@ impl Shared {
         slot.get_or_insert(error);
         self.failed.store(true, Ordering::SeqCst);
         // Whoever waits for a permit wakes up and leaves.
-        for semaphore in [&self.bytes, &self.requests, &self.parts] {
-            semaphore.close();
-        }
+        let all = [&*self.bytes, &*self.requests, &*self.parts].into_iter().chain(&self.gpu);
+        all.for_each(Semaphore::close);
     }
 
     fn failed(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Workers: each carries a micro-batch from bytes to features on its own core.
 
-use super::{Control, Driver, Message, Reject, Shared, feed, gpu, internal};
+use super::{Control, Driver, Message, Reject, Shared, feed, internal};
 use crate::{
     Error, ErrorKind, Featurizer, Frame, Preprocessor, Result, Stage,
     host::{
@@ -15,6 +15,7 @@ use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec
 use burn::tensor::{Device, Tensor, TensorData};
 use bytes::Bytes;
 use core::panic::AssertUnwindSafe;
+use futures::executor::block_on;
 use std::{panic::catch_unwind, sync::Mutex, sync::mpsc, time::Instant};
 
 /// Encoded bytes to a frame.
@@ -200,7 +201,9 @@ impl Worker<'_> {
         let n = output.names.len();
         if n > 0 {
             input.truncate(n * size);
-            let turn = self.shared.gpu.as_ref().map(gpu::Turns::take);
+            let turn = self.shared.gpu.as_ref().map(|gpu| block_on(gpu.acquire())).transpose();
+            // Permits end with a run that failed, whose error is reported.
+            let turn = turn.map_err(|_| internal("the run has ended"))?;
             let start = Instant::now();
             output.values =
                 features(&*stages.featurizer, TensorData::new(input, [n, c, h, w]), &stages.device, n)?;

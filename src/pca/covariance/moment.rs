@@ -38,42 +38,35 @@ impl Moment {
         kernels::add_lower(kernels, pair, &mut self.squares);
     }
 
-    /// Copies column `j` from its diagonal on.
-    pub(super) fn column(&self, j: usize, to: &mut [f64]) {
-        let (of, band, l) = (self.columns.div_ceil(WIDTH), j / WIDTH, j % WIDTH);
-        let first = band * of - band * band.saturating_sub(1) / 2;
-        let rows = self.squares.chunks_exact(WIDTH).skip(first * WIDTH + l).step_by(WIDTH);
-        let (mut to, mut above) = (to, l);
-        for rows in rows.take(of - band) {
-            let rows = rows.get(above..).unwrap_or_default();
-            let (now, later) = to.split_at_mut(rows.len().min(to.len()));
-            now.iter_mut().zip(rows).for_each(|(to, from)| *to = *from);
-            (to, above) = (later, 0);
-        }
+    /// Column `j` from its diagonal on, square by square.
+    fn pieces(&self, j: usize) -> impl Iterator<Item = &[f64]> {
+        let (d, of, band, l) = (self.columns, self.columns.div_ceil(WIDTH), j / WIDTH, j % WIDTH);
+        let before = band * of - band * band.saturating_sub(1) / 2;
+        let squares = self.squares.get(before * SQUARE..).unwrap_or_default();
+        let rows = squares.chunks_exact(WIDTH).skip(l).step_by(WIDTH);
+        rows.zip(band..of).map(move |(rows, square)| {
+            let above = if square == band { l } else { 0 };
+            rows.get(above..WIDTH.min(d - square * WIDTH)).unwrap_or_default()
+        })
     }
 
-    /// Each column's squares, with the column's place in them.
-    fn columns(&self) -> impl Iterator<Item = (&[f64], usize)> {
-        let of = self.columns.div_ceil(WIDTH);
-        let mut rest: &[f64] = &self.squares;
-        let bands = (0..of).map_while(move |j| {
-            let band;
-            (band, rest) = rest.split_at_checked((of - j) * SQUARE)?;
-            Some(band)
-        });
-        bands.flat_map(|band| (0..WIDTH).map(move |l| (band, l))).take(self.columns)
+    /// Copies column `j` from its diagonal on.
+    pub(super) fn column(&self, j: usize, to: &mut [f64]) {
+        let mut rest = to;
+        for piece in self.pieces(j) {
+            let (now, later) = rest.split_at_mut(piece.len().min(rest.len()));
+            now.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+            rest = later;
+        }
     }
 
     /// Each column from its diagonal on.
     pub(super) fn below(&self) -> impl Iterator<Item = impl Iterator<Item = f64>> {
-        self.columns().enumerate().map(|(j, (band, l))| {
-            let rows = band.chunks_exact(WIDTH).skip(l).step_by(WIDTH).flatten();
-            rows.copied().skip(l).take(self.columns - j)
-        })
+        (0..self.columns).map(|j| self.pieces(j).flatten().copied())
     }
 
     pub(super) fn diagonal(&self) -> impl Iterator<Item = f64> {
-        self.columns().filter_map(|(band, l)| band.get(l * (WIDTH + 1)).copied())
+        self.below().filter_map(|mut column| column.next())
     }
 
     /// Calls `change` with row, column and value of each that has a meaning, column after column, until it fails.
@@ -108,14 +101,9 @@ impl Moment {
     pub(super) fn full(&self) -> Vec<f64> {
         let d = self.columns;
         let mut full = large_pages::with_capacity(d * d);
-        for (j, (band, l)) in self.columns().enumerate() {
+        for j in 0..d {
             full.resize(j * (d + 1), 0.0);
-            let mut above = l;
-            for rows in band.chunks_exact(WIDTH).skip(l).step_by(WIDTH) {
-                let left = (j + 1) * d - full.len() + above;
-                full.extend_from_slice(rows.get(above..left.min(WIDTH)).unwrap_or_default());
-                above = 0;
-            }
+            self.pieces(j).for_each(|piece| full.extend_from_slice(piece));
         }
         full
     }

@@ -259,6 +259,11 @@ fn all_views_of_the_matrix_agree() {
         assert_eq!(found, below.iter().map(|(i, j)| value(*i, *j)).collect::<Vec<_>>(), "{d}");
         let full: Vec<f64> = (0..d).flat_map(|j| (0..d).map(move |i| value(i, j))).collect();
         assert_eq!(moment.full(), full, "{d}");
+        for j in 0..d {
+            let mut column = vec![0.0; d - j];
+            moment.column(j, &mut column);
+            assert_eq!(column, full[j * (d + 1)..(j + 1) * d], "{d}: {j}");
+        }
         assert_eq!(moment.diagonal().collect::<Vec<_>>(), (0..d).map(|j| value(j, j)).collect::<Vec<_>>());
     }
 }

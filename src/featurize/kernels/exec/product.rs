@@ -71,27 +71,27 @@ impl Run<'_> {
             // SAFETY: the caller's promise.
             return unsafe { self.pointwise_reduced(p, engine, run) };
         }
-        let product = Product { distant: run.distant, ..self.full(p, run.a_stride) }.columns(&run.columns);
+        let product = self.full(p, run).columns(&run.columns);
         for (at, px) in run.chunks(p.chunk(self.plan.kernels.mr)) {
             // SAFETY: the chunk's pixels are among the caller's.
             unsafe { product.run(run.a.add(at), run.c.add(at), offset(run.residual, at), px) }
         }
     }
 
-    /// The product of a 1 × 1 convolution on channel blocks `group_stride` floats apart.
-    fn full(&self, p: &ProductLayer, group_stride: usize) -> Product<'_> {
+    /// The product of a 1 × 1 convolution, all of its columns.
+    fn full(&self, p: &ProductLayer, run: &Pointwise) -> Product<'_> {
         Product {
             kernels: self.plan.kernels,
             planar: false,
             groups: p.sizes[0] / LANES,
             tail: p.sizes[0] % LANES,
-            group_stride,
+            group_stride: run.a_stride,
             taps: &[0],
             b: self.weights(p.weights),
             bias: self.weights(p.bias),
             blocks: blocks(p.sizes[1]),
             bounds: p.bounds,
-            distant: false,
+            distant: run.distant,
         }
     }
 
