@@ -72,31 +72,38 @@ impl Tridiagonal {
     pub(crate) fn vectors(&self, values: &[f64]) -> Option<Vec<f64>> {
         let d = self.diagonal.len();
         let mut all = vec![0.0; d * values.len()];
+        // Each by itself at first: where eigenvalues are apart, that is all there is to do.
+        let alone = |factors: &mut Factors, (j, (x, value)): (usize, (&mut [f64], &f64))| {
+            random(j, x);
+            factors.factor(self, *value);
+            (0..2).for_each(|_| factors.iterate(x));
+        };
+        #[cfg(feature = "rayon")]
+        {
+            use rayon::prelude::*;
+            let each = all.par_chunks_exact_mut(d).zip(values).enumerate().with_max_len(4);
+            each.for_each_init(|| Factors::new(d), alone);
+        }
         let mut factors = Factors::new(d);
-        let kernels = kernels::best();
-        let mut seed = 1u64;
+        #[cfg(not(feature = "rayon"))]
+        all.chunks_exact_mut(d).zip(values).enumerate().for_each(|each| alone(&mut factors, each));
+
         // Rounding level: an unlucky but sound computation stays well below it.
         let tolerance = 64.0 * f64::EPSILON * self.norm;
         for (j, value) in values.iter().enumerate() {
             let (before, rest) = all.split_at_mut(j * d);
             let x = rest.get_mut(..d)?;
-            for v in x.iter_mut() {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                *v = (seed >> 33) as f64 / (1u64 << 30) as f64 - 1.0;
-            }
-            factors.factor(self, *value);
             let mut along = vec![0.0; j];
+            orthogonalise(before, x, &mut along);
+            if self.residual(*value, x) <= tolerance {
+                continue;
+            }
+            // One of several that are close: anew, away from the others in every step.
+            random(j, x);
+            factors.factor(self, *value);
             let good = (0..6).any(|round| {
-                factors.solve(x);
-                // A first scaling keeps the squares in range; the second follows orthogonalisation.
-                scale(x, x.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
-                for _ in 0..2 {
-                    along.fill(0.0);
-                    kernels.dots(before, d, x, &mut along);
-                    along.iter_mut().for_each(|a| *a = -*a);
-                    kernels.combine(before, d, &along, x);
-                }
-                scale(x, libm::sqrt(dot(x, x)));
+                factors.iterate(x);
+                orthogonalise(before, x, &mut along);
                 round > 0 && self.residual(*value, x) <= tolerance
             });
             if !good {
@@ -226,6 +233,12 @@ impl Factors {
         self.rows.push([safe(current[0]), 0.0, 0.0]);
     }
 
+    /// One step of inverse iteration; the largest value is 1, so that squares stay in range.
+    fn iterate(&self, x: &mut [f64]) {
+        self.solve(x);
+        scale(x, x.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
+    }
+
     fn solve(&self, x: &mut [f64]) {
         for (i, (m, swap)) in self.steps.iter().enumerate() {
             if let Some([a, b]) = x.get_mut(i..i + 2).and_then(|p| <&mut [f64; 2]>::try_from(p).ok()) {
@@ -241,6 +254,27 @@ impl Factors {
             (next, after) = (*x, next);
         }
     }
+}
+
+/// Numbers between −1 and 1, others for every `seed`.
+fn random(seed: usize, x: &mut [f64]) {
+    let mut state = (seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for v in x {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *v = (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0;
+    }
+}
+
+/// `x` of unit length without what it has along the vectors `before`; twice, for what rounding leaves.
+fn orthogonalise(before: &[f64], x: &mut [f64], along: &mut [f64]) {
+    let (kernels, d) = (kernels::best(), x.len());
+    for _ in 0..2 {
+        along.fill(0.0);
+        kernels.dots(before, d, x, along);
+        along.iter_mut().for_each(|a| *a = -*a);
+        kernels.combine(before, d, along, x);
+    }
+    scale(x, libm::sqrt(dot(x, x)));
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -273,6 +273,23 @@ impl Product<'_> {
                 let [from, to] = [part, part + 1].map(|p| p * self.groups / parts);
                 let tail = if is_last { self.tail } else { 0 };
                 let depth = (to - from) * step + tail * self.taps.len();
+                let mut tile = Tile {
+                    a: ptr::null(),
+                    pixels: [0; MOST],
+                    groups: to - from,
+                    group_stride: self.group_stride,
+                    taps: self.taps.as_ptr(),
+                    tap_count: self.taps.len(),
+                    tail,
+                    b: panel,
+                    bias: if is_first { offset(self.bias, j * LANES) } else { ptr::null() },
+                    c: ptr::null_mut(),
+                    c_stride: px.c_stride,
+                    residual: ptr::null(),
+                    bounds: self.bounds.filter(|_| is_last),
+                    next: ptr::null(),
+                    ahead: ptr::null(),
+                };
                 // Tiles take turns in fetching the next weights, so that they have arrived when they are needed.
                 let mut turn = 0;
                 for row in 0..rows {
@@ -281,9 +298,9 @@ impl Product<'_> {
                         let len = size + usize::from(i < larger);
                         let first = place(x);
                         let apart = joined && x % px.cols + len > px.cols;
-                        let mut pixels = [0; MOST];
                         if apart {
-                            pixels[..len].iter_mut().enumerate().for_each(|(m, p)| *p = place(x + m) - first);
+                            let pixels = tile.pixels[..len].iter_mut().enumerate();
+                            pixels.for_each(|(m, p)| *p = place(x + m) - first);
                         }
                         let kernel = of(if apart { self.kernels.apart } else { table }, len);
                         let at = row * px.c_row + j * px.c_stride + x * LANES;
@@ -291,25 +308,12 @@ impl Product<'_> {
                         // `len` pixels × `width` blocks. A part after the first adds to what the one
                         // before left in the output.
                         unsafe {
-                            let c = c.add(at);
-                            let a = a.add(row * px.a_row + first + from * self.group_stride);
-                            kernel(&Tile {
-                                a,
-                                pixels,
-                                groups: to - from,
-                                group_stride: self.group_stride,
-                                taps: self.taps.as_ptr(),
-                                tap_count: self.taps.len(),
-                                tail,
-                                b: panel,
-                                bias: if is_first { offset(self.bias, j * LANES) } else { ptr::null() },
-                                c,
-                                c_stride: px.c_stride,
-                                residual: if is_first { offset(residual, at) } else { c },
-                                bounds: self.bounds.filter(|_| is_last),
-                                next: panel.wrapping_add((depth * width + turn * depth / 2) * LANES),
-                                ahead: a.wrapping_add(len * pixel),
-                            });
+                            tile.a = a.add(row * px.a_row + first + from * self.group_stride);
+                            tile.c = c.add(at);
+                            tile.residual = if is_first { offset(residual, at) } else { tile.c };
+                            tile.next = panel.wrapping_add((depth * width + turn * depth / 2) * LANES);
+                            tile.ahead = tile.a.wrapping_add(len * pixel);
+                            kernel(&tile);
                         }
                         turn = (turn + 1) % (2 * width);
                         x += len;

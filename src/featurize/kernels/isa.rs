@@ -21,9 +21,9 @@ pub(super) struct Kernels {
     /// Depthwise rows: 3 × 3 stride 1, 3 × 3 stride 2, any.
     pub(super) depthwise: [depthwise::RowFn; 3],
     pub(super) max_pool: pool::RowFn,
-    /// Of [`winograd::Size::Two`] and `Four`.
-    pub(super) winograd_input: [winograd::InputFn; 2],
-    pub(super) winograd_output: [winograd::OutputFn; 2],
+    /// At [`winograd::kernel`].
+    pub(super) winograd_input: [winograd::InputFn; 10],
+    pub(super) winograd_output: [winograd::OutputFn; 10],
     /// Multiply-adds on registers, in so many chains of 16 lanes.
     pub(super) peak: peak::LoopFn,
     pub(super) chains: usize,
@@ -78,14 +78,14 @@ macro_rules! kernels {
                 unsafe { pool::row($token, r) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn winograd_input<const P: usize>(t: &winograd::Input) {
+            unsafe fn winograd_input<const ROWS: usize, const COLUMNS: usize>(t: &winograd::Input) {
                 // SAFETY: as for `tile`.
-                unsafe { winograd::input::<_, P>($token, t) }
+                unsafe { winograd::input::<_, ROWS, COLUMNS>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn winograd_output<const P: usize, const OUT: usize>(t: &winograd::Output) {
+            unsafe fn winograd_output<const ROWS: usize, const COLUMNS: usize>(t: &winograd::Output) {
                 // SAFETY: as for `tile`.
-                unsafe { winograd::output::<_, P, OUT>($token, t) }
+                unsafe { winograd::output::<_, ROWS, COLUMNS>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn peak(rounds: u64, factor: f32, summand: f32) -> f32 {
@@ -111,8 +111,8 @@ macro_rules! kernels {
                 planar: PLANAR.as_flattened(),
                 depthwise: [depthwise::<3, 1>, depthwise::<3, 2>, depthwise_any],
                 max_pool,
-                winograd_input: [winograd_input::<4>, winograd_input::<6>],
-                winograd_output: [winograd_output::<4, 2>, winograd_output::<6, 4>],
+                winograd_input: kernels!(@lines winograd_input),
+                winograd_output: kernels!(@lines winograd_output),
                 peak,
                 chains: $chains,
             };
@@ -120,6 +120,12 @@ macro_rules! kernels {
     };
     (@table $name:ident, $mr:tt, [$($nb:literal)+]) => {
         static $name: [[gemm::TileFn; MR]; NB] = [$(kernels!(@row $name, $nb, $mr)),+];
+    };
+    (@lines $f:ident) => {
+        [
+            $f::<0, 0>, $f::<1, 1>, $f::<1, 2>, $f::<1, 3>, $f::<2, 1>, $f::<2, 2>, $f::<2, 3>, $f::<3, 1>, $f::<3, 2>,
+            $f::<3, 3>,
+        ]
     };
     (@row $name:ident, $nb:literal, [$($mr:literal)+]) => {
         [$(tile::<$mr, $nb, { gemm::$name }>),+]

@@ -7,6 +7,7 @@ use super::plan::unsupported;
 use super::reduced::Engine;
 use super::share::prefers_columns;
 use super::simd::LANES;
+use super::tiles::Tiles;
 use super::winograd;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, string::String, vec::Vec};
@@ -57,7 +58,7 @@ impl Layer {
             Kind::Product(p) => p.engine.is_none(),
             // Divided by columns, each share copies all of the input into its scratch.
             Kind::Conv(c) => c.engine.is_none() && !prefers_columns(blocks(c.sizes[1]), n * h * w),
-            Kind::Winograd(v) => !prefers_columns(blocks(v.sizes[1]), n * v.tiles[0] * v.tiles[1]),
+            Kind::Winograd(v) => !prefers_columns(blocks(v.sizes[1]), n * v.tiles.count()),
             Kind::Inverted(_) => false,
             _ => true,
         }
@@ -270,8 +271,7 @@ pub(super) struct WinogradLayer {
     pub(super) bounds: Option<[f32; 2]>,
     pub(super) sizes: [usize; 2],
     pub(super) padding: Padding,
-    /// Tiles per column and row of a picture.
-    pub(super) tiles: [usize; 2],
+    pub(super) tiles: Tiles,
     /// Tiles transformed together.
     pub(super) chunk: usize,
 }
@@ -294,14 +294,14 @@ impl WinogradLayer {
         let cost = |products: usize, weights: usize| (products * k * n / LANES, weights * k * n * 3 / 2);
         let (products, streamed) = cost(micro_batch * to[1] * to[2] * 9, 9);
         let direct = products + streamed;
-        let tiles = |size: winograd::Size| [to[1].div_ceil(size.out()), to[2].div_ceil(size.out())];
-        let total = |size| micro_batch * tiles(size)[0] * tiles(size)[1];
+        let tiles = |size| Tiles::new(size, [to[1], to[2]]);
+        let total = |size| micro_batch * tiles(size).count();
         let best = winograd::Size::ALL.map(|size| {
             let transform = match size {
                 winograd::Size::Two => 60,
                 winograd::Size::Four => 200,
             };
-            let (products, streamed) = cost(size.matrices() * total(size), size.matrices());
+            let (products, streamed) = cost(micro_batch * tiles(size).products(), size.matrices());
             (products + streamed + transform * total(size) * (blocks(k) + blocks(n)), size)
         });
         let (cost, size) = best.into_iter().min_by_key(|(cost, _)| *cost)?;
@@ -330,7 +330,7 @@ impl WinogradLayer {
 
     /// Tiles of a picture.
     pub(super) fn all_tiles(&self) -> usize {
-        self.tiles[0] * self.tiles[1]
+        self.tiles.count()
     }
 
     /// What a team has in common: a chunk's transformed tiles. 0 where each thread transforms all of its input:

@@ -63,6 +63,7 @@ mod shelf;
 mod simd;
 #[cfg(feature = "std")]
 mod team;
+mod tiles;
 #[cfg(feature = "train")]
 pub(crate) mod train;
 mod winograd;

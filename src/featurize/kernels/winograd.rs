@@ -36,9 +36,64 @@ impl Size {
         self.out() + 2
     }
 
+    /// Rows or columns of a whole tile.
+    pub(super) const fn line(self) -> Line {
+        match self {
+            Self::Two => Line::Two,
+            Self::Four => Line::Four,
+        }
+    }
+
     /// Matrices of a transformed tile.
     pub(super) const fn matrices(self) -> usize {
         self.points() * self.points()
+    }
+}
+
+/// Rows or columns of a tile. What is left of a picture is computed at some of F(4 × 4)'s points, with the same
+/// weights: those lack the factors `p − q` of the points `q` that are left out, which the sums are then multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Two,
+    Four,
+    /// Three outputs at all points but −√2.
+    LastThree,
+    /// Two outputs at all points but ±√2.
+    LastTwo,
+}
+
+impl Line {
+    pub(super) const ALL: [Self; 4] = [Self::Two, Self::Four, Self::LastThree, Self::LastTwo];
+
+    /// Outputs.
+    pub(super) const fn out(self) -> usize {
+        self.points().len() - 2
+    }
+
+    /// Which of its size's points it has; as many inputs.
+    pub(super) const fn points(self) -> &'static [usize] {
+        match self {
+            Self::Two => &[0, 1, 2, 3],
+            Self::Four => &[0, 1, 2, 3, 4, 5],
+            Self::LastThree => &[0, 1, 2, 3, 5],
+            Self::LastTwo => &[0, 1, 2, 5],
+        }
+    }
+
+    /// Points of its size.
+    const fn all(self) -> usize {
+        match self {
+            Self::Two => 4,
+            _ => 6,
+        }
+    }
+}
+
+/// Pairs of lines that tiles have, rows first: where [`Kernels`](super::isa::Kernels) have them.
+pub(super) const fn kernel([rows, columns]: [Line; 2]) -> usize {
+    match rows {
+        Line::Two => 0,
+        _ => 3 * (rows as usize) + columns as usize - 3,
     }
 }
 
@@ -127,71 +182,108 @@ pub(super) fn weights(size: Size, g: &[[f64; 3]; 3]) -> [f64; 36] {
     out
 }
 
-/// `Bᵀ d` in one direction, of 4 or 6 points.
+/// `Bᵀ d` in one direction, for the line of this number.
 #[inline(always)]
-fn input_1d<S: Simd, const P: usize>(s: S, d: [S::V; P]) -> [S::V; P] {
+fn input_1d<S: Simd, const LINE: usize>(s: S, d: [S::V; 6]) -> [S::V; 6] {
     let mut out = d;
-    if P == 4 {
-        out[0] = s.sub(d[2], d[0]);
-        out[1] = s.add(d[1], d[2]);
-        out[2] = s.sub(d[2], d[1]);
-        out[3] = s.sub(d[3], d[1]);
-        return out;
+    let (a, b, half) = (s.splat(FRAC_1_SQRT_2), s.splat(SQRT_2), s.splat(-0.5));
+    match Line::ALL[LINE] {
+        Line::Two => {
+            out[0] = s.sub(d[2], d[0]);
+            out[1] = s.add(d[1], d[2]);
+            out[2] = s.sub(d[2], d[1]);
+            out[3] = s.sub(d[3], d[1]);
+        }
+        Line::Four => {
+            let (two, mix) = (s.splat(-2.0), s.splat(-2.5));
+            let even_a = s.fma(two, d[2], d[4]);
+            let odd_a = s.mul(a, s.fma(two, d[1], d[3]));
+            let even_b = s.fma(half, d[2], d[4]);
+            let odd_b = s.mul(b, s.fma(half, d[1], d[3]));
+            out[0] = s.add(s.fma(mix, d[2], d[0]), d[4]);
+            out[1] = s.add(even_a, odd_a);
+            out[2] = s.sub(even_a, odd_a);
+            out[3] = s.add(even_b, odd_b);
+            out[4] = s.sub(even_b, odd_b);
+            out[5] = s.add(s.fma(mix, d[3], d[1]), d[5]);
+        }
+        Line::LastThree => {
+            let odd = s.fma(half, d[1], d[3]);
+            let minus_b = s.splat(-SQRT_2);
+            out[0] = s.fma(minus_b, d[2], s.fma(a, d[0], odd));
+            out[1] = s.fma(s.splat(-FRAC_1_SQRT_2), d[2], s.sub(d[3], d[1]));
+            out[2] = s.fma(s.splat(-3.0 * FRAC_1_SQRT_2), d[2], s.add(d[3], d[1]));
+            out[3] = odd;
+            out[4] = s.fma(minus_b, odd, s.fma(half, d[2], d[4]));
+        }
+        Line::LastTwo => {
+            let odd = s.mul(a, d[1]);
+            out[0] = s.fma(half, d[0], d[2]);
+            out[1] = s.add(d[2], odd);
+            out[2] = s.sub(d[2], odd);
+            out[3] = s.fma(half, d[1], d[3]);
+        }
     }
-    let (a, b) = (s.splat(FRAC_1_SQRT_2), s.splat(SQRT_2));
-    let (half, two, mix) = (s.splat(-0.5), s.splat(-2.0), s.splat(-2.5));
-    let even_a = s.fma(two, d[2], d[4]);
-    let odd_a = s.mul(a, s.fma(two, d[1], d[3]));
-    let even_b = s.fma(half, d[2], d[4]);
-    let odd_b = s.mul(b, s.fma(half, d[1], d[3]));
-    out[0] = s.add(s.fma(mix, d[2], d[0]), d[4]);
-    out[1] = s.add(even_a, odd_a);
-    out[2] = s.sub(even_a, odd_a);
-    out[3] = s.add(even_b, odd_b);
-    out[4] = s.sub(even_b, odd_b);
-    out[5] = s.add(s.fma(mix, d[3], d[1]), d[5]);
     out
 }
 
-/// `Aᵀ m` in one direction, of `OUT + 2` points.
+/// `Aᵀ m` in one direction, for the line of this number.
 #[inline(always)]
-fn output_1d<S: Simd, const P: usize, const OUT: usize>(s: S, m: [S::V; P]) -> [S::V; OUT] {
-    let mut out = [m[0]; OUT];
-    let (sum_a, dif_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-    if P == 4 {
-        out[0] = s.add(m[0], sum_a);
-        out[1] = s.add(dif_a, m[3]);
-        return out;
-    }
+fn output_1d<S: Simd, const LINE: usize>(s: S, m: [S::V; 6]) -> [S::V; 4] {
+    let mut out = [m[0]; 4];
     let (a, b) = (FRAC_1_SQRT_2, SQRT_2);
-    let (sum_b, dif_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-    out[0] = s.add(s.add(m[0], sum_a), sum_b);
-    out[1] = s.fma(s.splat(a), dif_a, s.mul(s.splat(b), dif_b));
-    out[2] = s.fma(s.splat(0.5), sum_a, s.mul(s.splat(2.0), sum_b));
-    out[3] = s.fma(s.splat(a * 0.5), dif_a, s.fma(s.splat(b * 2.0), dif_b, m[5]));
+    let (sum_a, dif_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    match Line::ALL[LINE] {
+        Line::Two => {
+            out[0] = s.add(m[0], sum_a);
+            out[1] = s.add(dif_a, m[3]);
+        }
+        Line::Four => {
+            let (sum_b, dif_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+            out[0] = s.add(s.add(m[0], sum_a), sum_b);
+            out[1] = s.fma(s.splat(a), dif_a, s.mul(s.splat(b), dif_b));
+            out[2] = s.fma(s.splat(0.5), sum_a, s.mul(s.splat(2.0), sum_b));
+            out[3] = s.fma(s.splat(a * 0.5), dif_a, s.fma(s.splat(b * 2.0), dif_b, m[5]));
+        }
+        Line::LastThree => {
+            // Factors √2, 3·√½, √½ and 2·√2.
+            let (at_a, at_minus_a) = (s.mul(s.splat(3.0 * a), m[1]), s.mul(s.splat(a), m[2]));
+            let at_b = s.mul(s.splat(2.0 * b), m[3]);
+            let sum = s.add(at_a, at_minus_a);
+            out[0] = s.add(s.fma(s.splat(b), m[0], sum), at_b);
+            out[1] = s.fma(s.splat(a), s.sub(at_a, at_minus_a), s.mul(s.splat(b), at_b));
+            out[2] = s.fma(s.splat(0.5), sum, s.fma(s.splat(2.0), at_b, m[4]));
+        }
+        Line::LastTwo => {
+            // Factors −2 and −1.5.
+            out[0] = s.fma(s.splat(-1.5), sum_a, s.mul(s.splat(-2.0), m[0]));
+            out[1] = s.fma(s.splat(-1.5 * a), dif_a, m[3]);
+        }
+    }
     out
 }
 
-/// Gathers and transforms input tiles.
+/// Gathers and transforms input tiles of the lines of these numbers.
 ///
 /// # Safety
 /// `t.src` is valid for `height · width` vectors, `t.dst` for `count` vectors in each matrix.
 #[inline(always)]
-pub(super) unsafe fn input<S: Simd, const P: usize>(s: S, t: &Input) {
+pub(super) unsafe fn input<S: Simd, const ROWS: usize, const COLUMNS: usize>(s: S, t: &Input) {
+    let [rows, columns] = const { [Line::ALL[ROWS].points().len(), Line::ALL[COLUMNS].points().len()] };
     for i in 0..t.count {
-        let x = t.x + (i * (P - 2)) as isize;
-        let inside = t.y >= 0 && x >= 0 && t.y as usize + P <= t.height && x as usize + P <= t.width;
+        let x = t.x + (i * (columns - 2)) as isize;
+        let inside = t.y >= 0 && x >= 0 && t.y as usize + rows <= t.height && x as usize + columns <= t.width;
         // SAFETY: an inside tile lies wholly in the plane; otherwise each pixel is checked. The
         // destination is the caller's.
         unsafe {
             let dst = t.dst.add(i * LANES);
             if inside {
                 let src = t.src.add((t.y as usize * t.width + x as usize) * LANES);
-                input_tile::<S, P>(s, dst, t.dst_stride, |row, col| {
+                input_tile::<S, ROWS, COLUMNS>(s, dst, t.dst_stride, |row, col| {
                     s.load(src.add((row * t.width + col) * LANES))
                 });
             } else {
-                input_tile::<S, P>(s, dst, t.dst_stride, |row, col| {
+                input_tile::<S, ROWS, COLUMNS>(s, dst, t.dst_stride, |row, col| {
                     let (y, x) = (t.y + row as isize, x + col as isize);
                     if y >= 0 && x >= 0 && (y as usize) < t.height && (x as usize) < t.width {
                         s.load(t.src.add((y as usize * t.width + x as usize) * LANES))
@@ -207,50 +299,64 @@ pub(super) unsafe fn input<S: Simd, const P: usize>(s: S, t: &Input) {
 /// # Safety
 /// `dst` is valid for one vector in each matrix.
 #[inline(always)]
-unsafe fn input_tile<S: Simd, const P: usize>(
+unsafe fn input_tile<S: Simd, const ROWS: usize, const COLUMNS: usize>(
     s: S,
     dst: *mut f32,
     stride: usize,
     pixel: impl Fn(usize, usize) -> S::V,
 ) {
-    let mut columns = [[s.splat(0.0); P]; P];
+    let [down, across] = const { [Line::ALL[ROWS], Line::ALL[COLUMNS]] };
+    let zero = s.splat(0.0);
+    let mut columns = [[zero; 6]; 6];
     for (col, column) in columns.iter_mut().enumerate() {
-        *column = input_1d(s, core::array::from_fn(|row| pixel(row, col)));
+        if col < across.points().len() {
+            let pixel = |row| if row < down.points().len() { pixel(row, col) } else { zero };
+            *column = input_1d::<S, ROWS>(s, core::array::from_fn(pixel));
+        }
     }
-    #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
-    for row in 0..P {
-        let out: [S::V; P] = input_1d(s, core::array::from_fn(|col| columns[col][row]));
+    for row in 0..6 {
+        let out = input_1d::<S, COLUMNS>(s, core::array::from_fn(|col| columns[col][row]));
         for (col, v) in out.into_iter().enumerate() {
-            // SAFETY: matrix `row · P + col` is one of the P · P.
-            unsafe { s.store(dst.add((row * P + col) * stride), v) }
+            if row < down.points().len() && col < across.points().len() {
+                let matrix = down.points()[row] * across.all() + across.points()[col];
+                // SAFETY: one of the matrices.
+                unsafe { s.store(dst.add(matrix * stride), v) }
+            }
         }
     }
 }
 
-/// Transforms sums into outputs; adds bias and residual, applies the bounds.
+/// Transforms sums into outputs of the lines of these numbers; adds bias and residual, applies the bounds.
 ///
 /// # Safety
 /// `t.src` is valid for `count` vectors in each matrix, `t.dst` (and `t.residual`) for
 /// `height · width` vectors.
 #[inline(always)]
-pub(super) unsafe fn output<S: Simd, const P: usize, const OUT: usize>(s: S, t: &Output) {
+pub(super) unsafe fn output<S: Simd, const ROWS: usize, const COLUMNS: usize>(s: S, t: &Output) {
+    let [down, across] = const { [Line::ALL[ROWS], Line::ALL[COLUMNS]] };
     // SAFETY: rows and columns are cut to those inside the plane.
     unsafe {
         let bias = s.load(t.bias);
         for i in 0..t.count {
             let src = t.src.add(i * LANES);
-            let x = t.x + i * OUT;
-            let mut columns = [[s.splat(0.0); OUT]; P];
+            let x = t.x + i * across.out();
+            let mut columns = [[s.splat(0.0); 4]; 6];
             for (col, column) in columns.iter_mut().enumerate() {
-                *column = output_1d::<S, P, OUT>(
-                    s,
-                    core::array::from_fn(|row| s.load(src.add((row * P + col) * t.src_stride))),
-                );
+                if col < across.points().len() {
+                    let sum = |row: usize| {
+                        if row < down.points().len() {
+                            let matrix = down.points()[row] * across.all() + across.points()[col];
+                            s.load(src.add(matrix * t.src_stride))
+                        } else {
+                            s.splat(0.0)
+                        }
+                    };
+                    *column = output_1d::<S, ROWS>(s, core::array::from_fn(sum));
+                }
             }
-            let cols = OUT.min(t.width - x);
-            #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
-            for row in 0..OUT.min(t.height - t.y) {
-                let out: [S::V; OUT] = output_1d(s, core::array::from_fn::<_, P, _>(|col| columns[col][row]));
+            let cols = across.out().min(t.width - x);
+            for row in 0..down.out().min(t.height - t.y) {
+                let out = output_1d::<S, COLUMNS>(s, core::array::from_fn(|col| columns[col][row]));
                 let at = ((t.y + row) * t.width + x) * LANES;
                 for (col, v) in out.into_iter().enumerate() {
                     if col < cols {

@@ -4,13 +4,13 @@ use super::super::gemm::{Pixels, Product, offset};
 use super::super::layer::{Layer, WinogradLayer, blocks};
 use super::super::share::prefers_columns;
 use super::super::simd::LANES;
-use super::super::winograd::{Input, Output};
+use super::super::winograd::{Input, Output, kernel};
 use super::Run;
 use core::{ops::Range, ptr};
 
 /// Tiles that go through the algorithm together, and where their matrices are.
 struct Chunk {
-    /// Of all pictures, one row of tiles after the other.
+    /// Of all pictures, in the order of [`Tiles`](super::super::tiles::Tiles).
     tiles: Range<usize>,
     /// `[matrix][input blocks][tile][16]`.
     v: *mut f32,
@@ -23,21 +23,6 @@ struct Chunk {
     columns: Range<usize>,
     /// Whether other threads wrote some of `v`.
     common: bool,
-}
-
-impl Chunk {
-    /// Tiles that are adjacent in one row of tiles: how many come before in the chunk, row of tiles of all
-    /// pictures, column, how many.
-    fn runs(&self, tiles: Range<usize>, across: usize) -> impl Iterator<Item = [usize; 4]> {
-        let (first, mut next) = (self.tiles.start, tiles.start);
-        core::iter::from_fn(move || {
-            let (row, x) = (next / across, next % across);
-            let count = (across - x).min(tiles.end - next);
-            let run = [next - first, row, x, count];
-            next += count;
-            (count > 0).then_some(run)
-        })
-    }
 }
 
 // Every method is unsafe for the same reason as the others of `Run`: it trusts that the plan placed
@@ -128,21 +113,20 @@ impl Run<'_> {
         tiles: Range<usize>,
     ) {
         let [_, h, w] = layer.from;
-        let [down, across] = conv.tiles;
         let (a, len, out) = (self.read(layer.input), chunk.tiles.len(), conv.size.out());
-        let input = self.plan.kernels.winograd_input[conv.size as usize];
         for b in blocks {
-            for [t, row, x, count] in chunk.runs(tiles.clone(), across) {
+            for run in conv.tiles.adjacent(tiles.clone(), self.n) {
+                let [y, x] = run.at.map(|tile| (tile * out) as isize);
                 // SAFETY: the run's tiles are of one row of tiles of one picture, and in the chunk.
                 unsafe {
-                    input(&Input {
-                        src: a.add((b * self.n + row / down) * h * w * LANES),
+                    (self.plan.kernels.winograd_input[kernel(run.lines)])(&Input {
+                        src: a.add((b * self.n + run.picture) * h * w * LANES),
                         height: h,
                         width: w,
-                        y: (row % down * out) as isize - conv.padding.top as isize,
-                        x: (x * out) as isize - conv.padding.left as isize,
-                        count,
-                        dst: chunk.v.add((b * len + t) * LANES),
+                        y: y - conv.padding.top as isize,
+                        x: x - conv.padding.left as isize,
+                        count: run.count,
+                        dst: chunk.v.add((b * len + run.first - chunk.tiles.start) * LANES),
                         dst_stride: chunk.v_stride,
                     });
                 }
@@ -169,10 +153,13 @@ impl Run<'_> {
                 distant: chunk.common,
             }
             .columns(&chunk.columns);
-            let px = Pixels::run(len, len * LANES);
-            // SAFETY: matrix `i` of the chunk's tiles and of its sums.
+            let tiles = conv.tiles.of_matrix(i, self.n);
+            let (first, end) = (tiles.start.max(chunk.tiles.start), tiles.end.min(chunk.tiles.end));
+            let px = Pixels::run(end.saturating_sub(first), len * LANES);
+            let at = first.saturating_sub(chunk.tiles.start) * LANES;
+            // SAFETY: matrix `i` of those of the chunk's tiles that have it, and of their sums.
             unsafe {
-                let (v, m) = (chunk.v.add(i * chunk.v_stride), chunk.m.add(i * chunk.m_stride));
+                let (v, m) = (chunk.v.add(i * chunk.v_stride + at), chunk.m.add(i * chunk.m_stride + at));
                 product.run(v, m, ptr::null(), px);
             }
         }
@@ -181,27 +168,25 @@ impl Run<'_> {
     /// Transforms a chunk's sums.
     unsafe fn winograd_output(&self, layer: &Layer, conv: &WinogradLayer, chunk: &Chunk) {
         let [_, h, w] = layer.to;
-        let [down, across] = conv.tiles;
         let (c, r) = (self.write(layer.output), self.residual(layer));
         let (len, out) = (chunk.tiles.len(), conv.size.out());
-        let output = self.plan.kernels.winograd_output[conv.size as usize];
         for (at, b) in chunk.columns.clone().enumerate() {
             let bias = self.weights(conv.bias + b * LANES);
-            for [t, row, x, count] in chunk.runs(chunk.tiles.clone(), across) {
-                let plane = (b * self.n + row / down) * h * w * LANES;
+            for run in conv.tiles.adjacent(chunk.tiles.clone(), self.n) {
+                let plane = (b * self.n + run.picture) * h * w * LANES;
                 // SAFETY: as in `winograd_input`; the output's blocks are this thread's.
                 unsafe {
-                    output(&Output {
-                        src: chunk.m.add((at * len + t) * LANES),
+                    (self.plan.kernels.winograd_output[kernel(run.lines)])(&Output {
+                        src: chunk.m.add((at * len + run.first - chunk.tiles.start) * LANES),
                         src_stride: chunk.m_stride,
                         bias,
                         dst: c.add(plane),
                         residual: offset(r, plane),
                         height: h,
                         width: w,
-                        y: row % down * out,
-                        x: x * out,
-                        count,
+                        y: run.at[0] * out,
+                        x: run.at[1] * out,
+                        count: run.count,
                         bounds: conv.bounds.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]),
                     });
                 }

@@ -205,9 +205,29 @@ fn tiles_that_a_team_has_in_common() {
     graph.push(x, Op::Conv(Conv { padding, ..conv(64, 144, [3, 3]) })).unwrap();
     let plan = Plan::new(&graph, &Seeded(3), &PlanOptions::default()).unwrap();
     let in_common = plan.layers.iter().any(|layer| match &layer.kind {
-        Kind::Winograd(w) => w.common() > 0 && w.common_chunk() < w.tiles[0] * w.tiles[1],
+        Kind::Winograd(w) => w.common() > 0 && w.common_chunk() < w.all_tiles(),
         _ => false,
     });
     assert!(in_common, "another algorithm or fewer chunks: this tests nothing");
     check(&graph, 3, 1, 1).unwrap();
+}
+
+/// Smaller tiles in the last row, the last column and where they meet.
+#[test]
+fn tiles_of_what_is_left() {
+    use super::super::layer::Kind;
+    use super::super::winograd::Size;
+    use super::Plan;
+    for [h, w] in [[8, 9], [9, 10], [10, 11], [11, 8], [11, 11], [14, 13], [13, 15], [7, 7]] {
+        let mut graph = Graph::new([3, h, w]);
+        let x = lift(&mut graph, 48);
+        let padding = Padding::all(1);
+        let inner = Conv { padding, activation: Activation::Relu, ..conv(48, 48, [3, 3]) };
+        graph.push(x, Op::Conv(Conv { residual: Some(x), ..inner })).unwrap();
+        let options = PlanOptions { micro_batch: 4, ..Default::default() };
+        let plan = Plan::new(&graph, &Seeded(3), &options).unwrap();
+        let four = |kind: &Kind| matches!(kind, Kind::Winograd(w) if w.size == Size::Four);
+        assert!(plan.layers.iter().any(|layer| four(&layer.kind)), "{h} x {w}: another algorithm");
+        check(&graph, 3, 5, 4).unwrap();
+    }
 }
