@@ -54,6 +54,8 @@ pub(super) struct Tile {
     pub(super) bounds: Option<[f32; 2]>,
     /// Weights to bring nearer on the way: two cache lines for every four steps. Any address.
     pub(super) next: *const f32,
+    /// Whether to bring twice as many.
+    pub(super) hurry: bool,
     /// First pixel of the next tile, read by kernels that bring it nearer. Any address.
     pub(super) ahead: *const f32,
 }
@@ -105,6 +107,11 @@ pub(super) unsafe fn tile<S: Simd, const MR: usize, const NB: usize, const PIXEL
                         s.prefetch(next);
                         s.prefetch(next.wrapping_add(LANES));
                         next = next.wrapping_add(2 * LANES);
+                        if t.hurry {
+                            s.prefetch(next);
+                            s.prefetch(next.wrapping_add(LANES));
+                            next = next.wrapping_add(2 * LANES);
+                        }
                         if PIXELS == DISTANT {
                             for i in 0..MR.div_ceil(4) {
                                 s.prefetch(ahead.wrapping_add((k / 4 * MR.div_ceil(4) + i) * LANES));
@@ -288,10 +295,12 @@ impl Product<'_> {
                     residual: ptr::null(),
                     bounds: self.bounds.filter(|_| is_last),
                     next: ptr::null(),
+                    hurry: rows * tiles < 2 * width,
                     ahead: ptr::null(),
                 };
                 // Tiles take turns in fetching the next weights, so that they have arrived when they are needed.
                 let mut turn = 0;
+                let share = if tile.hurry { depth } else { depth / 2 };
                 for row in 0..rows {
                     let mut x = 0;
                     for i in 0..tiles {
@@ -311,7 +320,7 @@ impl Product<'_> {
                             tile.a = a.add(row * px.a_row + first + from * self.group_stride);
                             tile.c = c.add(at);
                             tile.residual = if is_first { offset(residual, at) } else { tile.c };
-                            tile.next = panel.wrapping_add((depth * width + turn * depth / 2) * LANES);
+                            tile.next = panel.wrapping_add((depth * width + turn * share) * LANES);
                             tile.ahead = tile.a.wrapping_add(len * pixel);
                             kernel(&tile);
                         }

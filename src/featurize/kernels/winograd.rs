@@ -314,6 +314,7 @@ unsafe fn input_tile<S: Simd, const ROWS: usize, const COLUMNS: usize>(
             *column = input_1d::<S, ROWS>(s, core::array::from_fn(pixel));
         }
     }
+    #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
     for row in 0..6 {
         let out = input_1d::<S, COLUMNS>(s, core::array::from_fn(|col| columns[col][row]));
         for (col, v) in out.into_iter().enumerate() {
@@ -355,6 +356,7 @@ pub(super) unsafe fn output<S: Simd, const ROWS: usize, const COLUMNS: usize>(s:
                 }
             }
             let cols = across.out().min(t.width - x);
+            #[expect(clippy::needless_range_loop, reason = "`row` indexes inside each column")]
             for row in 0..down.out().min(t.height - t.y) {
                 let out = output_1d::<S, COLUMNS>(s, core::array::from_fn(|col| columns[col][row]));
                 let at = ((t.y + row) * t.width + x) * LANES;

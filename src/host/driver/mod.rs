@@ -12,6 +12,7 @@
 mod collect;
 mod control;
 mod feed;
+mod gpu;
 mod work;
 
 pub use control::{Control, Phase, Progress};
@@ -23,6 +24,7 @@ use crate::{Error, ErrorKind, Result, Stage, featurize::is_cpu};
 use alloc::{collections::BTreeMap, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use burn::tensor::Device;
 use core::sync::atomic::{AtomicBool, Ordering};
+use gpu::Gpu;
 use std::{sync::Mutex, sync::mpsc, thread};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -290,8 +292,8 @@ struct Shared {
     bytes_total: u32,
     requests: Arc<Semaphore>,
     parts: Arc<Semaphore>,
-    /// Of micro-batches on a GPU; `None` where the CPU computes.
-    gpu: Option<Semaphore>,
+    /// `None` where the CPU computes.
+    gpu: Option<Gpu>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -308,7 +310,7 @@ impl Shared {
             bytes_total,
             requests: Arc::new(Semaphore::new(limits.requests.clamp(1, 1 << 20))),
             parts: Arc::new(Semaphore::new(limits.open_parts.clamp(1, 1 << 20))),
-            gpu: (!is_cpu(device)).then(|| Semaphore::new(limits.on_gpu.clamp(1, 1 << 20))),
+            gpu: (!is_cpu(device)).then(|| Gpu::new(limits.on_gpu)),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }
@@ -320,8 +322,8 @@ impl Shared {
         slot.get_or_insert(error);
         self.failed.store(true, Ordering::SeqCst);
         // Whoever waits for a permit wakes up and leaves.
-        let all = [&*self.bytes, &*self.requests, &*self.parts].into_iter().chain(&self.gpu);
-        all.for_each(Semaphore::close);
+        let gpu = self.gpu.as_ref().map(|gpu| &gpu.permits);
+        [&*self.bytes, &*self.requests, &*self.parts].into_iter().chain(gpu).for_each(Semaphore::close);
     }
 
     fn failed(&self) -> bool {

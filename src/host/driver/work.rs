@@ -14,8 +14,7 @@ use crate::{
 use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
 use burn::tensor::{Device, Tensor, TensorData};
 use bytes::Bytes;
-use core::panic::AssertUnwindSafe;
-use futures::executor::block_on;
+use core::{cell::Cell, panic::AssertUnwindSafe};
 use std::{panic::catch_unwind, sync::Mutex, sync::mpsc, time::Instant};
 
 /// Encoded bytes to a frame.
@@ -201,14 +200,18 @@ impl Worker<'_> {
         let n = output.names.len();
         if n > 0 {
             input.truncate(n * size);
-            let turn = self.shared.gpu.as_ref().map(|gpu| block_on(gpu.acquire())).transpose();
-            // Permits end with a run that failed, whose error is reported.
-            let turn = turn.map_err(|_| internal("the run has ended"))?;
-            let start = Instant::now();
-            output.values =
-                features(&*stages.featurizer, TensorData::new(input, [n, c, h, w]), &stages.device, n)?;
-            output.seconds[3] = start.elapsed().as_secs_f64();
-            drop(turn);
+            let seconds = Cell::new(0.0);
+            let compute = |input: Vec<f32>| {
+                let start = Instant::now();
+                let shape = [input.len() / size, c, h, w];
+                let values = features(&*stages.featurizer, TensorData::new(input, shape), &stages.device);
+                values.inspect(|_| seconds.set(seconds.get() + start.elapsed().as_secs_f64()))
+            };
+            output.values = match &self.shared.gpu {
+                None => compute(input)?,
+                Some(gpu) => gpu.features(input, size, compute, || stages.device.memory_cleanup())?,
+            };
+            output.seconds[3] = seconds.get();
             keep_finite(&mut output, stages.featurizer.feature_len());
         }
         Ok(output)
@@ -263,7 +266,8 @@ impl Tools {
     }
 }
 
-fn features(network: &dyn Featurizer, input: TensorData, device: &Device, n: usize) -> Result<Vec<f32>> {
+fn features(network: &dyn Featurizer, input: TensorData, device: &Device) -> Result<Vec<f32>> {
+    let n = input.shape().first().copied().unwrap_or_default();
     let output = network.featurize(Tensor::<4>::from_data(input, device))?;
     let [rows, columns] = output.dims();
     if rows != n || columns != network.feature_len() {
@@ -271,7 +275,13 @@ fn features(network: &dyn Featurizer, input: TensorData, device: &Device, n: usi
         return Err(Error::new(ErrorKind::Shape, Stage::Featurize, m));
     }
     output.try_into_vec_as::<f32>().map_err(|e| {
-        Error::new(ErrorKind::Io, Stage::Featurize, format!("can't read the features back: {e}"))
+        let why = e.to_string();
+        // All that failed after it is listed before the cause.
+        let cause =
+            why.rsplit("Caused by:").flat_map(str::lines).map(str::trim).find(|line| !line.is_empty());
+        let m =
+            format!("the device can't compute {n} pictures at once: {}", cause.unwrap_or("no reason given"));
+        Error::new(ErrorKind::Io, Stage::Featurize, format!("{m}; use a smaller --batch or --device flex"))
     })
 }
 
