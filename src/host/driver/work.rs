@@ -279,8 +279,8 @@ fn features(network: &dyn Featurizer, input: TensorData, device: &Device) -> Res
         // All that failed after it is listed before the cause.
         let cause =
             why.rsplit("Caused by:").flat_map(str::lines).map(str::trim).find(|line| !line.is_empty());
-        let m =
-            format!("the device can't compute {n} pictures at once: {}", cause.unwrap_or("no reason given"));
+        let pictures = if n == 1 { String::from("one picture") } else { format!("{n} pictures at once") };
+        let m = format!("the device can't compute {pictures}: {}", cause.unwrap_or("no reason given"));
         Error::new(ErrorKind::Io, Stage::Featurize, format!("{m}; use a smaller --batch or --device flex"))
     })
 }
