@@ -30,8 +30,11 @@ struct Chunk {
 impl Run<'_> {
     pub(super) unsafe fn winograd(&self, layer: &Layer, conv: &WinogradLayer, phase: usize) {
         let total = self.n * conv.all_tiles();
-        let (columns, own) =
-            self.share.divide(blocks(conv.sizes[1]), self.plan.nb(), total, self.plan.kernels.mr);
+        let (columns, own) = if self.by_tiles(conv) {
+            (0..blocks(conv.sizes[1]), self.share.range(total, 1))
+        } else {
+            self.share.divide(blocks(conv.sizes[1]), self.plan.nb(), total, self.plan.kernels.mr)
+        };
         if let Some(len) = self.common_chunk(conv) {
             let first = phase / 2 * len;
             let chunk = self.chunk(conv, first..total.min(first + len), len, columns, true);
@@ -61,12 +64,19 @@ impl Run<'_> {
         }
     }
 
+    /// Whether shares are tiles, whatever the number of channels: with a chunk's worth for each, weights are read as often
+    /// as by one thread, and no tile is transformed twice or by another thread.
+    fn by_tiles(&self, conv: &WinogradLayer) -> bool {
+        (self.n * conv.all_tiles()).div_ceil(self.share.of) >= conv.chunk
+    }
+
     /// How many tiles a team that divides the output channels transforms together, each thread some of them, before
     /// their products begin. `None` where each transforms what it needs.
     pub(super) fn common_chunk(&self, conv: &WinogradLayer) -> Option<usize> {
         let widest = blocks(conv.sizes[1]).div_ceil(self.plan.nb()).div_ceil(self.share.of) * self.plan.nb();
         let sums = conv.size.matrices() * (widest * conv.common_chunk() + 1) * LANES;
-        (self.team && conv.common() > 0 && sums <= conv.scratch()).then(|| conv.common_chunk())
+        let common = self.team && conv.common() > 0 && sums <= conv.scratch() && !self.by_tiles(conv);
+        common.then(|| conv.common_chunk())
     }
 
     /// Some tiles of chunks of `len`, whose matrices lie in scratch but for what is common.

@@ -94,7 +94,7 @@ fn worst_error_on(
             plan.run(&mut workspace, &vec![1e3; input.len()], &mut features).unwrap();
             plan.run(&mut workspace, input, &mut features).unwrap();
             #[cfg(feature = "std")]
-            for threads in [2, 3] {
+            for threads in [2, 3, 5] {
                 let (mut team, mut together) = (Team::new(threads).unwrap(), vec![f32::NAN; expected.len()]);
                 team.run(&plan, &vec![1e3; input.len()], &mut together).unwrap();
                 team.run(&plan, input, &mut together).unwrap();
