@@ -28,7 +28,7 @@ impl Gpu {
     /// is known, later micro-batches begin with it. `free` is called after a failure.
     ///
     /// # Errors
-    /// Those of `compute` for a single picture, or for as many as it has computed before.
+    /// Those of `compute` for a single picture, or for a whole micro-batch as large as one that it has computed.
     pub(super) fn features(
         &self,
         mut input: Vec<f32>,
@@ -56,7 +56,8 @@ impl Gpu {
                     values.append(&mut more);
                     done += count;
                 }
-                Err(e) if e.kind() == ErrorKind::Io && count > 1 && !is_sure => {
+                // Also where another micro-batch has taken the room: what is still here can be tried again.
+                Err(e) if e.kind() == ErrorKind::Io && count > 1 && !input.is_empty() => {
                     self.most.fetch_min(count.div_ceil(2), Relaxed);
                     free();
                 }
