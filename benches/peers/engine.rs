@@ -2,7 +2,10 @@
 //! input, so that the script can alternate between engines.
 //!
 //! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS PRECISION`: writes the features once,
-//! then answers each line with the seconds one run over all pictures took.
+//! then answers each line with the seconds one run over all pictures took, and `probe` with what the machine can do now.
+
+#[path = "probe.rs"]
+mod probe;
 
 use fruitcore::featurize::kernels::{Plan, PlanOptions, Team, Workspace};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
@@ -96,7 +99,11 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     fs::write(features, out.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
     println!("ready");
     for line in io::stdin().lines() {
-        line?;
+        if line? == "probe" {
+            println!("{}", probe::rate(threads.max(1))?);
+            io::stdout().flush()?;
+            continue;
+        }
         let start = Instant::now();
         run(&plan, &mut workspaces, &mut team, &input, &mut out)?;
         println!("{:.6}", start.elapsed().as_secs_f64());

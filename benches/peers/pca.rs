@@ -2,10 +2,13 @@
 //! the script can alternate between solvers.
 //!
 //! `peer_pca ROWS.f32 COLUMNS COMPONENTS`: answers each line with the seconds that moments and fit took
-//! together, then those of the fit alone; the first also with the explained variances.
+//! together, then those of the fit alone and the explained variances; `probe` with what the machine can do now.
+
+#[path = "probe.rs"]
+mod probe;
 
 use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows};
-use std::{env, error, fs, io, io::Write, time::Instant};
+use std::{env, error, fs, io, io::Write, thread, time::Instant};
 
 /// Rows of a batch, as a driver hands them over.
 const BATCH: usize = 1_000;
@@ -22,7 +25,11 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     writeln!(out, "ready")?;
     out.flush()?;
     for line in io::stdin().lines() {
-        line?;
+        if line? == "probe" {
+            writeln!(out, "{}", probe::rate(thread::available_parallelism()?.get())?)?;
+            out.flush()?;
+            continue;
+        }
         let start = Instant::now();
         let mut pca = CovariancePca::new(columns)?;
         for batch in data.chunks(BATCH * columns) {

@@ -7,17 +7,19 @@
 Every engine gets the same seeded weights (torchvision's networks, exported to ONNX for the engines
 that read it) and the same pictures; outputs must agree before anything is timed. Engines take
 turns, one run each, in every round; the table shows medians, and the median of the ratios within a
-round: to `fruitcore`, to `fruitcore-bf16` for another engine's bf16. Reduced precisions must agree
-with f32 as far as their rounding goes. `--python` uses an interpreter that has the packages already.
+round: to `fruitcore`, to `fruitcore-bf16` for another engine's bf16. Before each turn the machine is
+probed with multiply-adds on registers; the last column is over the rounds that found it undisturbed.
+Reduced precisions must agree with f32 as far as their rounding goes. `--python` uses an interpreter that has the packages already.
 """
 
 import argparse
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import time
+
+from rounds import Rounds
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -120,7 +122,13 @@ class Ours:
         return numpy.fromfile(self.features, dtype=numpy.float32)
 
     def seconds(self):
-        self.process.stdin.write("run\n")
+        return self.ask("run")
+
+    def probe(self):
+        return self.ask("probe")
+
+    def ask(self, word):
+        self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())
 
@@ -217,18 +225,18 @@ def compare(args, name, batch):
         limit = {"bf16": 0.15, "int8": 0.25}.get(kind.partition("-")[2], 1e-5)
         if not error <= limit:
             raise SystemExit(f"{name}: {kind} and fruitcore differ by {error:.1e}; nothing was timed")
-    times = {kind: [] for kind in engines}
-    for _ in range(args.rounds):
-        for kind, engine in engines.items():
-            times[kind].append(engine.seconds())
+    turns = {kind: lambda engine=engine: (engine.seconds(),) for kind, engine in engines.items()}
+    rounds = Rounds(args.rounds, turns, engines["fruitcore"].probe)
     for engine in engines.values():
         engine.close()
-    print(f"\n{name}, batch {batch}, {args.threads} threads, {args.rounds} rounds")
-    print("| engine | images/s, median | best | fruitcore is faster by |\n|---|---|---|---|")
-    for kind, t in times.items():
-        ours = "fruitcore-bf16" if kind == "openvino-bf16" and "fruitcore-bf16" in times else "fruitcore"
-        ratio = statistics.median(a / b for a, b in zip(t, times[ours]))
-        print(f"| {kind} | {batch / statistics.median(t):.1f} | {batch / min(t):.1f} | {ratio:.2f} |", flush=True)
+    quiet = len(rounds.quiet())
+    print(f"\n{name}, batch {batch}, {args.threads} threads, {args.rounds} rounds, {quiet} of them undisturbed")
+    print("| engine | images/s, median | best | fruitcore is faster by | undisturbed |\n|---|---|---|---|---|")
+    for kind in engines:
+        ours = "fruitcore-bf16" if kind == "openvino-bf16" and "fruitcore-bf16" in engines else "fruitcore"
+        median, best = batch / rounds.median(kind, rounds.every()), batch / rounds.best(kind)
+        every, quiet = rounds.ratios(kind, ours)
+        print(f"| {kind} | {median:.1f} | {best:.1f} | {every} | {quiet} |", flush=True)
 
 
 def main():
