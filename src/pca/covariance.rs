@@ -84,8 +84,8 @@ pub enum Scaling {
 /// Rows are centred by their block's mean and enter the co-moment by a matrix product; blocks and
 /// states combine by the update of Chan, Golub and LeVeque (1979). So the order and the split of the
 /// rows don't matter beyond rounding (1e-10 relative), and the same state yields components with and
-/// without standard scaling. Memory is `4·d²` bytes and a few hundred rows in `f64`; fitting takes `12·d²` more, or
-/// with [`into_fit`](Self::into_fit), which uses the state up, `12·d²` in all.
+/// without standard scaling. Memory is `4·d²` bytes and a few hundred rows in `f64`; fitting takes `8·d²` more, or
+/// with [`into_fit`](Self::into_fit), which uses the state up, `8·d²` in all.
 ///
 /// Results are those of scikit-learn's `PCA(svd_solver="full")`, signs included.
 ///

@@ -1,25 +1,23 @@
 //! Leading eigenpairs of a symmetric matrix.
 //!
-//! Householder reduction to tridiagonal form, bisection for the leading eigenvalues only, inverse
+//! Reduction to tridiagonal form, bisection for the leading eigenvalues only, inverse
 //! iteration for their vectors, back-transformation of those vectors alone: the way of LAPACK's
 //! `dsyevx`. Where that does not pay, or a vector's residual is not at rounding level, divide and
 //! conquer computes all of them. Either way the result is accurate to rounding whatever the spectrum.
 
 use super::{
     kernels,
-    reduce::{Columns, Reduced, tridiagonalise},
+    reduce::{Columns, tridiagonalise},
     tridiagonal::Tridiagonal,
 };
-use crate::{Error, ErrorKind, Result, Stage, featurize::kernels::large_pages};
-use alloc::{vec, vec::Vec};
+use crate::{Error, ErrorKind, Result, Stage};
+use alloc::{boxed::Box, vec, vec::Vec};
+use core::mem;
 use faer::{
-    Conj, Mat, MatMut, MatRef, Par,
+    MatMut, Par,
     diag::{DiagMut, DiagRef},
     dyn_stack::{MemBuffer, MemStack},
-    linalg::{
-        evd::{self, ComputeEigenvectors},
-        householder, qr,
-    },
+    linalg::evd::{self, ComputeEigenvectors},
 };
 
 /// Which eigenpairs.
@@ -54,18 +52,16 @@ pub(crate) fn par() -> Par {
 /// [`ErrorKind::NonFinite`] if values overflow, [`ErrorKind::Unsupported`] if no algorithm converges,
 /// which no finite matrix is known to cause.
 pub(crate) fn leading(a: Vec<f64>, d: usize, wanted: Wanted) -> Result<Leading> {
-    pooled(move || solve(a, None, d, wanted))
+    leading_of(
+        Box::new(move |j, to: &mut [f64]| to.copy_from_slice(&a[j * (d + 1)..][..to.len()])),
+        d,
+        wanted,
+    )
 }
 
 /// [`leading`] of the matrix with these columns.
 pub(super) fn leading_of(columns: Columns, d: usize, wanted: Wanted) -> Result<Leading> {
-    pooled(move || {
-        let mut a = large_pages::zeros(d * d);
-        if d < 2 {
-            columns(0, &mut a);
-        }
-        solve(a, Some(columns), d, wanted)
-    })
+    pooled(move || solve(columns, d, wanted))
 }
 
 /// On a thread of the pool: bisection and turning back have tasks too short to be waited for from outside.
@@ -76,74 +72,34 @@ fn pooled<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     work()
 }
 
-fn solve(mut a: Vec<f64>, columns: Option<Columns>, d: usize, wanted: Wanted) -> Result<Leading> {
-    if d < 2 || a.len() != d * d {
-        return Ok(Leading { values: a, vectors: vec![1.0; d] });
+fn solve(columns: Columns, d: usize, wanted: Wanted) -> Result<Leading> {
+    if d < 2 {
+        let mut values = vec![0.0; d];
+        columns(0, &mut values);
+        return Ok(Leading { values, vectors: vec![1.0; d] });
     }
-    let par = par();
-    let reduced = tridiagonalise(kernels::best(), &mut a, columns, d).ok_or_else(|| {
+    let kernels = kernels::best();
+    let mut reduced = tridiagonalise(kernels, columns, d).ok_or_else(|| {
         let m = "the covariance is not a matrix of its columns; this is a defect of the program";
         Error::new(ErrorKind::Unsupported, Stage::Pca, m)
     })?;
-    let Reduced { diagonal, off, taus } = reduced;
-    let reduced = MatRef::from_column_major_slice(&a, d, d);
+    let (diagonal, off) = (mem::take(&mut reduced.diagonal), mem::take(&mut reduced.off));
     if diagonal.iter().chain(&off).any(|v| !v.is_finite()) {
         let m = "the covariance leaves the range of f64; check the features for extreme values";
         return Err(Error::new(ErrorKind::NonFinite, Stage::Pca, m));
     }
-
     let t = Tridiagonal::new(diagonal, off);
-    let block = qr::no_pivoting::factor::recommended_block_size::<f64>(d, d);
     // Beyond an eighth of them, reorthogonalisation costs more than divide and conquer.
-    let partial = || {
-        let values = t.largest(wanted, d / 8)?;
-        t.vectors(&values).map(|vectors| (values, vectors))
-    };
-    let factors = || factors(reduced.submatrix(1, 0, d - 1, d - 1), &taus, block, par);
-    #[cfg(feature = "rayon")]
-    let (partial, factors) = rayon::join(partial, factors);
-    #[cfg(not(feature = "rayon"))]
-    let (partial, factors) = (partial(), factors());
-    let (values, mut vectors) = match partial {
+    let partial = t.largest(wanted, d / 8).and_then(|values| Some((t.vectors(&values)?, values)));
+    let (mut vectors, values) = match partial {
         Some(found) => found,
-        None => all(&t, d, wanted, par)?,
+        None => all(&t, d, wanted, par())?,
     };
-    let k = values.len();
-    let mut memory = MemBuffer::new(
-        householder::apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(d - 1, block, k),
-    );
-    householder::apply_block_householder_sequence_on_the_left_in_place_with_conj(
-        reduced.submatrix(1, 0, d - 1, d - 1),
-        factors.as_ref(),
-        Conj::No,
-        MatMut::from_column_major_slice_mut(&mut vectors, d, k).subrows_mut(1, d - 1),
-        par,
-        MemStack::new(&mut memory),
-    );
+    reduced.turn_back(kernels, d, &mut vectors);
     Ok(Leading { values, vectors })
 }
 
-/// The triangular factors of blocks of reflectors, `[block, reflectors]`.
-fn factors(reflectors: MatRef<'_, f64>, taus: &[f64], block: usize, par: Par) -> Mat<f64> {
-    let n = taus.len();
-    let mut all = Mat::zeros(block, n);
-    for first in (0..n).step_by(block) {
-        let width = block.min(n - first);
-        let mut factor = all.as_mut().submatrix_mut(0, first, width, width);
-        factor
-            .as_mut()
-            .diagonal_mut()
-            .column_vector_mut()
-            .iter_mut()
-            .zip(&taus[first..])
-            .for_each(|(f, t)| *f = *t);
-        let reflectors = reflectors.submatrix(first, first, n - first, width);
-        householder::upgrade_householder_factor(factor, reflectors, width, 1, par);
-    }
-    all
-}
-
-/// Every eigenpair by divide and conquer, cut to those wanted.
+/// The vectors and values of every eigenpair by divide and conquer, cut to those wanted.
 fn all(t: &Tridiagonal, d: usize, wanted: Wanted, par: Par) -> Result<(Vec<f64>, Vec<f64>)> {
     let mut ascending = vec![0.0; d];
     let mut vectors = vec![0.0; d * d];
@@ -175,13 +131,13 @@ fn all(t: &Tridiagonal, d: usize, wanted: Wanted, par: Par) -> Result<(Vec<f64>,
     }
     .min(d);
     values.truncate(k);
-    Ok((values, vectors.chunks_exact(d).rev().take(k).flatten().copied().collect()))
+    Ok((vectors.chunks_exact(d).rev().take(k).flatten().copied().collect(), values))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use faer::Mat;
+    use faer::{Mat, MatRef};
 
     /// A symmetric matrix with these eigenvalues, by random reflections.
     fn with_spectrum(values: &[f64], seed: u64) -> Mat<f64> {

@@ -44,6 +44,10 @@ mod together {
         pub(in super::super) fn write(&self) -> Option<impl DerefMut<Target = T> + '_> {
             self.0.write().ok()
         }
+
+        pub(in super::super) fn into_inner(self) -> Option<T> {
+            self.0.into_inner().ok()
+        }
     }
 
     /// What the threads share.
@@ -167,6 +171,10 @@ mod alone {
 
         pub(in super::super) fn write(&self) -> Option<impl DerefMut<Target = T> + '_> {
             self.0.try_borrow_mut().ok()
+        }
+
+        pub(in super::super) fn into_inner(self) -> Option<T> {
+            Some(self.0.into_inner())
         }
     }
 

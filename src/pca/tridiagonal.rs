@@ -5,8 +5,8 @@ use super::{eigen::Wanted, kernels};
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-/// Eigenvalues bisected side by side, so that the divisions of one hide the latency of another.
-const LANES: usize = 8;
+/// Eigenvalues bisected side by side.
+const LANES: usize = kernels::SHIFTS;
 
 pub(crate) struct Tridiagonal {
     diagonal: Vec<f64>,
@@ -139,13 +139,16 @@ impl Tridiagonal {
         let (low, high) = edges.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (r, d)| {
             (f64::min(low, d - r), f64::max(high, d + r))
         });
+        let tiny = f64::MIN_POSITIVE * (self.norm * self.norm).max(1.0);
+        let squares: Vec<f64> = core::iter::once(0.0).chain(self.off.iter().map(|e| e * e)).collect();
+        let kernels = kernels::best();
         let mut low = [low - slack; LANES];
         let mut high = [high + slack; LANES];
         // Eigenvalue `i` from the top has more than `d − 1 − i` eigenvalues at or below it.
         let rank: [usize; LANES] = core::array::from_fn(|l| d.saturating_sub(1 + first + l));
         for _ in 0..80 {
             let middle: [f64; LANES] = core::array::from_fn(|l| 0.5 * (low[l] + high[l]));
-            let below = self.count_below(&middle);
+            let below = kernels.count_below(&self.diagonal, &squares, tiny, &middle);
             let mut open = false;
             for l in 0..LANES {
                 if below[l] > rank[l] {
@@ -160,23 +163,6 @@ impl Tridiagonal {
             }
         }
         core::array::from_fn(|l| 0.5 * (low[l] + high[l]))
-    }
-
-    /// Eigenvalues smaller than each shift, by the signs of the pivots of `T − shift·I`.
-    fn count_below(&self, shift: &[f64; LANES]) -> [usize; LANES] {
-        let tiny = f64::MIN_POSITIVE * (self.norm * self.norm).max(1.0);
-        let mut pivot = [1.0f64; LANES];
-        let mut count = [0u64; LANES];
-        let squares = core::iter::once(0.0).chain(self.off.iter().map(|e| e * e));
-        for (d, square) in self.diagonal.iter().zip(squares) {
-            for l in 0..LANES {
-                let p = (d - shift[l]) - square / pivot[l];
-                let p = if p.abs() < tiny { -tiny } else { p };
-                count[l] += u64::from(p < 0.0);
-                pivot[l] = p;
-            }
-        }
-        count.map(|c| c as usize)
     }
 
     /// ‖T·x − value·x‖.

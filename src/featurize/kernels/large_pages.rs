@@ -16,15 +16,6 @@ pub(crate) fn with_capacity<T>(n: usize) -> Vec<T> {
     memory
 }
 
-/// Zeros in large pages, of which the system makes each when it is first touched.
-pub(crate) fn zeros(n: usize) -> Vec<f64> {
-    let mut memory = alloc::vec![0.0; n];
-    if size_of_val(&memory[..]) >= WORTH {
-        advise(memory.as_mut_ptr().cast(), size_of_val(&memory[..]));
-    }
-    memory
-}
-
 /// Asks the system to back `memory`'s unused capacity by large pages as it is first written. Systems that have
 /// none, or don't hand them out, go on as before.
 pub(crate) fn prefer<T>(memory: &mut Vec<T>) {
@@ -54,13 +45,6 @@ fn advise(_: *mut u8, _: usize) {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zeros_are_zeros() {
-        for n in [0, 1, WORTH / 8, WORTH / 4 + 3] {
-            assert!(zeros(n).len() == n && zeros(n).iter().all(|v| *v == 0.0));
-        }
-    }
 
     #[test]
     fn memory_stays_the_callers() {

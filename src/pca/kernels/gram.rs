@@ -179,43 +179,6 @@ fn add_square(
     }
 }
 
-/// A part of the product in whole columns: of `C`, from the first one's diagonal on, as many as `c` has. `b` has them
-/// from its column `at` on; `a` has `C`'s rows from row `top` of the part on, from its column `from` on. `from`
-/// and `at` are multiples of [`WIDTH`].
-pub(in super::super) fn add_stripe(
-    kernels: &Kernels,
-    (a, from, top): (&Panels, usize, usize),
-    (b, at): (&Panels, usize),
-    c: &mut [f64],
-    stride: usize,
-) {
-    let (m, n) = (a.columns(), c.len().div_ceil(stride));
-    let ([rows, columns], registers) = (kernels.tile, kernels.product.len());
-    assert!(from.is_multiple_of(WIDTH) && at.is_multiple_of(WIDTH), "whole widths");
-    assert!(at + n <= b.columns(), "columns that are there");
-    for i in (from..m).step_by(rows) {
-        let row = top + i - from;
-        for j in (0..n).step_by(columns) {
-            if row + rows <= j {
-                continue; // above the diagonal
-            }
-            let operands = [(a, i), (b, at + j)];
-            let fits = i + rows <= m && j + columns <= n && row + 1 >= j + columns;
-            if fits {
-                add_tile(kernels, operands, registers, (&mut c[j * stride + row..], stride), null());
-            } else {
-                let mut edge = [0.0; WIDTH * 8];
-                add_tile(kernels, operands, registers, (&mut edge, WIDTH), null());
-                for (j, edge) in (j..n.min(j + columns)).zip(edge.chunks_exact(WIDTH)) {
-                    for i in row.max(j)..(top + m - from).min(row + rows) {
-                        c[j * stride + i] += edge[i - row];
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// The tile of the operands' columns from these on, so many registers high; `ahead` as [`Tile`] has it.
 fn add_tile(
     kernels: &Kernels,

@@ -38,7 +38,7 @@ impl Lines {
     }
 
     /// Takes another length; what it then holds is unspecified but for being initialised.
-    pub(super) fn resize(&mut self, len: usize) {
+    pub(in super::super) fn resize(&mut self, len: usize) {
         let n = len.div_ceil(LINE);
         if n > self.lines.capacity() {
             // Nothing is kept, so nothing is copied.
@@ -46,6 +46,12 @@ impl Lines {
         }
         self.lines.resize(n, ZEROS);
         self.len = len;
+    }
+
+    /// Becomes as many zeros.
+    pub(in super::super) fn clear(&mut self, len: usize) {
+        self.resize(len);
+        self.fill(0.0);
     }
 }
 

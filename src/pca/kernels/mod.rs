@@ -1,20 +1,29 @@
 //! The `f64` loops that principal components spend their time in, compiled once per instruction set:
-//! centring and packing rows, the product that sums co-moments, and the sweeps over columns of the
-//! reduction to tridiagonal form.
+//! centring and packing rows, the product that sums co-moments, and what the reduction to tridiagonal
+//! form and the way back are made of.
 #![allow(unsafe_code)]
 
+mod blocks;
+mod chase;
 mod gram;
 mod isa;
 mod lines;
 mod panels;
+mod reflect;
 mod simd;
+mod sturm;
 mod sweep;
-mod symmetric;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use gram::{SQUARE, add_lower, add_stripe};
+pub(super) use blocks::{BLOCK, Block, CHUNK, ZEROS};
+pub(super) use chase::{DEEP, factors};
+pub(super) use gram::{SQUARE, add_lower};
+#[cfg(test)]
+pub(super) use isa::kernels as of;
 pub(super) use isa::{Kernels, best};
-pub(super) use lines::{LINE, Lines};
-pub(super) use panels::{Pair, Panels, Side, WIDTH};
+pub(super) use lines::Lines;
+pub(super) use panels::{Pair, WIDTH};
+pub(super) use reflect::{Pass, Row};
+pub(super) use sturm::SHIFTS;

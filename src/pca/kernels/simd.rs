@@ -21,8 +21,13 @@ pub(super) unsafe trait Doubles: Copy {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Zero instead of the lanes before `first`, whatever they hold.
-    fn lanes_from(self, a: Self::V, first: usize) -> Self::V;
+    /// The sum of the lanes.
+    fn sum(self, a: Self::V) -> f64;
+    /// The sum of each register's lanes.
+    #[inline(always)]
+    fn sums(self, all: [Self::V; 8]) -> [f64; 8] {
+        all.map(|a| self.sum(a))
+    }
     /// `LANES` values from `p`.
     ///
     /// # Safety
@@ -67,8 +72,8 @@ unsafe impl Doubles for Plain {
         core::array::from_fn(|i| a[i] - b[i])
     }
     #[inline(always)]
-    fn lanes_from(self, a: Self::V, first: usize) -> Self::V {
-        core::array::from_fn(|i| if i >= first { a[i] } else { 0.0 })
+    fn sum(self, a: Self::V) -> f64 {
+        (a[0] + a[2]) + (a[1] + a[3])
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f64) -> Self::V {
@@ -91,7 +96,7 @@ unsafe impl Doubles for Plain {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! doubles {
     ($set:ident, $lanes:literal, $v:ident, $splat:ident, $fma:expr, $add:ident, $sub:ident,
-     $load:ident, $widen:expr, $store:ident, $prefetch:expr, $lanes_from:expr) => {
+     $load:ident, $widen:expr, $store:ident, $prefetch:expr, $sum:expr $(, $sums:expr)?) => {
         // SAFETY: constructing the type is unsafe and demands the instructions.
         unsafe impl Doubles for $set {
             const LANES: usize = $lanes;
@@ -118,10 +123,17 @@ macro_rules! doubles {
                 unsafe { $sub(a, b) }
             }
             #[inline(always)]
-            fn lanes_from(self, a: Self::V, first: usize) -> Self::V {
+            fn sum(self, a: Self::V) -> f64 {
                 // SAFETY: a value of this type proves the instruction.
-                unsafe { $lanes_from(a, first) }
+                unsafe { $sum(a) }
             }
+            $(
+                #[inline(always)]
+                fn sums(self, all: [Self::V; 8]) -> [f64; 8] {
+                    // SAFETY: a value of this type proves the instructions.
+                    unsafe { $sums(all) }
+                }
+            )?
             #[inline(always)]
             unsafe fn load(self, p: *const f64) -> Self::V {
                 // SAFETY: the caller's pointer is valid; a value of this type proves the instruction.
@@ -164,10 +176,9 @@ mod x86 {
         |p| _mm256_cvtps_pd(_mm_loadu_ps(p)),
         _mm256_storeu_pd,
         |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast()),
-        |a, first: usize| {
-            let lanes = _mm256_setr_epi64x(0, 1, 2, 3);
-            let before = _mm256_cmpgt_epi64(_mm256_set1_epi64x(first as i64), lanes);
-            _mm256_andnot_pd(_mm256_castsi256_pd(before), a)
+        |a| {
+            let halves = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd::<1>(a));
+            _mm_cvtsd_f64(_mm_add_sd(halves, _mm_unpackhi_pd(halves, halves)))
         }
     );
     doubles!(
@@ -182,8 +193,52 @@ mod x86 {
         |p| _mm512_cvtps_pd(_mm256_loadu_ps(p)),
         _mm512_storeu_pd,
         |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast()),
-        |a, first: usize| _mm512_maskz_mov_pd((0xff_u32 << first.min(8)) as u8, a)
+        |a| _mm512_reduce_add_pd(a),
+        each
     );
+
+    /// The sum of each.
+    ///
+    /// # Safety
+    /// As for `pairs`.
+    #[inline(always)]
+    unsafe fn each([a, b, c, d, e, f, g, h]: [__m512d; 8]) -> [f64; 8] {
+        // SAFETY: the caller's promise; both types are eight values.
+        unsafe {
+            let all = quarters(halves(pairs(a, b), pairs(c, d)), halves(pairs(e, f), pairs(g, h)));
+            core::mem::transmute::<__m512d, [f64; 8]>(all)
+        }
+    }
+
+    /// The sums of neighbours, `a`'s and `b`'s in turn.
+    ///
+    /// # Safety
+    /// The processor has AVX-512, as for the others.
+    #[inline(always)]
+    unsafe fn pairs(a: __m512d, b: __m512d) -> __m512d {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)) }
+    }
+
+    /// The sum of `a`'s halves, then that of `b`'s.
+    ///
+    /// # Safety
+    /// As for `pairs`.
+    #[inline(always)]
+    unsafe fn halves(a: __m512d, b: __m512d) -> __m512d {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_add_pd(_mm512_shuffle_f64x2::<0x44>(a, b), _mm512_shuffle_f64x2::<0xee>(a, b)) }
+    }
+
+    /// The sums of neighbouring quarters, `a`'s, then `b`'s.
+    ///
+    /// # Safety
+    /// As for `pairs`.
+    #[inline(always)]
+    unsafe fn quarters(a: __m512d, b: __m512d) -> __m512d {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_add_pd(_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xdd>(a, b)) }
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -204,11 +259,7 @@ mod neon {
         |p| vcvt_f64_f32(vld1_f32(p)),
         vst1q_f64,
         |_| (),
-        |a, first: usize| {
-            let lanes = vcombine_u64(vcreate_u64(0), vcreate_u64(1));
-            let kept = vcgeq_u64(lanes, vdupq_n_u64(first as u64));
-            vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(a), kept))
-        }
+        |a| vaddvq_f64(a)
     );
 }
 
@@ -240,8 +291,8 @@ mod wasm {
             f64x2_sub(a, b)
         }
         #[inline(always)]
-        fn lanes_from(self, a: Self::V, first: usize) -> Self::V {
-            v128_and(a, i64x2_ge(i64x2(0, 1), i64x2_splat(first as i64)))
+        fn sum(self, a: Self::V) -> f64 {
+            f64x2_extract_lane::<0>(a) + f64x2_extract_lane::<1>(a)
         }
         #[inline(always)]
         unsafe fn load(self, p: *const f64) -> Self::V {

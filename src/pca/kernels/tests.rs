@@ -1,6 +1,6 @@
 //! Every instruction set's loops against the dullest code there is.
 
-use super::{Kernels, Pair, SQUARE, Side, WIDTH, add_lower, add_stripe, isa::kernels, panels::Panels};
+use super::{Block, CHUNK, DEEP, Pair, Pass, SQUARE, WIDTH, add_lower, isa::kernels};
 use crate::featurize::kernels::Isa;
 use crate::rng::Rng;
 use alloc::{vec, vec::Vec};
@@ -13,46 +13,12 @@ fn random(n: usize, rng: &mut Rng) -> Vec<f64> {
     (0..n).map(|_| rng.unit() - 0.5).collect()
 }
 
-/// `[depth][columns]` in panels.
-fn packed(kernels: &Kernels, side: Side, rows: &[f64], depth: usize, columns: usize) -> Panels {
-    let mut panels = Panels::default();
-    panels.reshape(kernels, side, [depth, columns]);
-    rows.chunks(columns.max(1)).enumerate().for_each(|(k, row)| panels.set_row(k, row));
-    panels
-}
-
 const SIZES: &[usize] =
     if cfg!(miri) { &[1, 9, 25] } else { &[1, 2, 7, 8, 9, 23, 24, 25, 47, 48, 49, 71, 96, 130] };
 
 /// Columns `first..end` of `[depth][columns]`.
 fn part(rows: &[f64], columns: usize, first: usize, end: usize) -> Vec<f64> {
     rows.chunks(columns.max(1)).flat_map(|row| &row[first..end]).copied().collect()
-}
-
-#[test]
-fn products() {
-    let mut rng = Rng::new(1);
-    let depths: &[usize] = if cfg!(miri) { &[1, 6] } else { &[0, 1, 3, 4, 5, 64, 257, 258, 600] };
-    for &m in SIZES {
-        for &depth in depths {
-            let (a, b) = (random(m * depth, &mut rng), random(m * depth, &mut rng));
-            let stride = m + depth % 3;
-            let start = random(stride * m, &mut rng);
-            for (isa, kernels) in sets() {
-                let mut c = start.clone();
-                let left = packed(kernels, Side::Left, &a, depth, m);
-                let right = packed(kernels, Side::Right, &b, depth, m);
-                add_stripe(kernels, (&left, 0, 0), (&right, 0), &mut c, stride);
-                for (at, (c, start)) in c.iter().zip(&start).enumerate() {
-                    let (j, i) = (at / stride, at % stride);
-                    let sum: f64 = (0..depth).map(|k| a.get(k * m + i).unwrap_or(&0.0) * b[k * m + j]).sum();
-                    // Nothing above the diagonal or between columns is touched.
-                    let expected = if i >= j && i < m { start + sum } else { *start };
-                    assert!((c - expected).abs() < 1e-12, "{isa:?} {m} {depth}: {i} {j}");
-                }
-            }
-        }
-    }
 }
 
 #[test]
@@ -164,122 +130,150 @@ fn sweeps() {
     }
 }
 
+fn near(found: &[f64], expected: &[f64], what: &str) {
+    assert_eq!(found.len(), expected.len());
+    let worst = found.iter().zip(expected).fold(0.0f64, |m, (f, e)| m.max((f - e).abs()));
+    assert!(worst < 1e-12, "{what}: {worst}");
+}
+
 #[test]
-fn symmetric_products() {
-    let mut rng = Rng::new(5);
-    for &rows in SIZES {
-        for columns in [0, 1, 3, 4, 7, 8, 9, 17, 24] {
-            let columns = rows.min(columns);
-            let stride = rows + columns % 3;
-            // What is above the diagonal must not show.
-            let mut a = random(stride * columns, &mut rng);
-            (0..columns).for_each(|j| a[j * stride..j * stride + j].fill(f64::NAN));
-            let (x, y) = (random(rows, &mut rng), random(rows, &mut rng));
-            let mut expected = y.clone();
-            for j in 0..columns {
-                for i in j..rows {
-                    expected[i] += a[j * stride + i] * x[j];
-                    expected[j] += if i > j { a[j * stride + i] * x[i] } else { 0.0 };
+fn tall_products() {
+    let mut rng = Rng::new(4);
+    for blocks in [0, 1, 2, 5] {
+        let n = blocks * WIDTH * WIDTH;
+        let [c, b0, b1] = [(); 3].map(|()| random(n, &mut rng));
+        let [a0, a1] = [(); 2].map(|()| -> Block { random(WIDTH * WIDTH, &mut rng).try_into().unwrap() });
+        for terms in [&[(&b0[..], &a0)][..], &[(&b0, &a0), (&b1, &a1)]] {
+            let mut expected = c.clone();
+            for (at, c) in expected.iter_mut().enumerate() {
+                let (r, j) = (at / WIDTH, at % WIDTH);
+                for (b, a) in terms {
+                    *c += (0..WIDTH).map(|k| b[r * WIDTH + k] * a[k * WIDTH + j]).sum::<f64>();
                 }
             }
             for (isa, kernels) in sets() {
-                for backwards in [false, true] {
-                    let mut found = y.clone();
-                    kernels.multiply(&a, stride, columns, (&x, &mut found), backwards);
-                    for (f, e) in found.iter().zip(&expected) {
-                        assert!((f - e).abs() < 1e-13, "{isa:?} {rows} {columns}: {f} {e}");
-                    }
-                }
+                let mut found = c.clone();
+                kernels.add_tall(&mut found, terms);
+                near(&found, &expected, &alloc::format!("{isa:?} {blocks} {}", terms.len()));
             }
         }
     }
 }
 
 #[test]
-fn stripes_of_parts() {
+fn products_across() {
+    let mut rng = Rng::new(5);
+    let c: Block = random(WIDTH * WIDTH, &mut rng).try_into().unwrap();
+    for depth in [0, 1, 7, WIDTH, CHUNK, CHUNK + 1, 3 * CHUNK + 5] {
+        let (a, b) = (random(depth * WIDTH, &mut rng), random(depth * WIDTH, &mut rng));
+        let mut expected = c;
+        for (at, c) in expected.iter_mut().enumerate() {
+            let (i, j) = (at / WIDTH, at % WIDTH);
+            *c += (0..depth).map(|k| b[k * WIDTH + i] * a[k * WIDTH + j]).sum::<f64>();
+        }
+        for (isa, kernels) in sets() {
+            let mut found = c;
+            kernels.add_across(&mut found, &b, &a);
+            near(&found, &expected, &alloc::format!("{isa:?} {depth}"));
+        }
+    }
+}
+
+#[test]
+fn passes() {
     let mut rng = Rng::new(6);
-    let (depth, stride) = (5, 100);
-    // Rows of C from `top` on, of operands whose first columns are skipped.
-    for (m, n, from, at, top) in
-        [(60, 24, 24, 0, 0), (50, 24, 0, 24, 24), (30, 7, 24, 48, 0), (1, 24, 0, 0, 48)]
-    {
-        let (a, b) = (random(m * depth, &mut rng), random((at + n) * depth, &mut rng));
-        let start = random(stride * n, &mut rng);
-        for (isa, kernels) in sets() {
-            let mut c = start.clone();
-            let left = packed(kernels, Side::Left, &a, depth, m);
-            let right = packed(kernels, Side::Right, &b, depth, at + n);
-            add_stripe(kernels, (&left, from, top), (&right, at), &mut c, stride);
-            for (k, (c, start)) in c.iter().zip(&start).enumerate() {
-                let (j, i) = (k / stride, k % stride);
-                let mut expected = *start;
-                if i >= top.max(j) && i < top + m - from {
-                    let (i, j) = (from + i - top, at + j);
-                    expected += (0..depth).map(|k| a[k * m + i] * b[k * (b.len() / depth) + j]).sum::<f64>();
-                }
-                assert!((c - expected).abs() < 1e-12, "{isa:?} {m} {from} {at} {top}: {i} {j}");
+    for count in [0, 1, 5, 24] {
+        for (at, replaces) in [(0, false), (0, true), (3, true), (22, true), (23, true)] {
+            let (rows, start) = (random(count * WIDTH, &mut rng), random(WIDTH, &mut rng));
+            let mut with = [0.0; WIDTH];
+            random(WIDTH - at, &mut rng).iter().zip(&mut with[at..]).for_each(|(v, to)| *to = *v);
+            let mut pass = Pass { at, by: 0.7, with, keep: [1.0; WIDTH], next: (at + 1).min(WIDTH - 1) };
+            if replaces {
+                (pass.with[at], pass.keep[at]) = (1.0, 0.0);
+            }
+            let (mut expected, mut sums) = (rows.clone(), start.clone());
+            for row in expected.chunks_mut(WIDTH) {
+                let x = 0.7 * row[at];
+                (0..WIDTH).for_each(|l| row[l] = row[l] * pass.keep[l] + x * pass.with[l]);
+                (0..WIDTH).for_each(|l| sums[l] += row[l] * row[pass.next]);
+            }
+            for (isa, kernels) in sets() {
+                let (mut found, mut found_sums) =
+                    (rows.clone(), <[f64; WIDTH]>::try_from(&start[..]).unwrap());
+                kernels.pass(&pass, &mut found, &mut found_sums);
+                let what = alloc::format!("{isa:?} {count} {at} {replaces}");
+                near(&found, &expected, &what);
+                near(&found_sums, &sums, &what);
             }
         }
     }
 }
 
 #[test]
-fn reductions() {
-    use crate::pca::reduce::by_team;
-    let mut rng = Rng::new(4);
-    let sizes: &[usize] =
-        if cfg!(miri) { &[2, 9] } else { &[1, 2, 3, 5, 23, 24, 25, 31, 47, 48, 49, 65, 100, 300] };
-    for &d in sizes {
-        let a = random(d * d, &mut rng);
-        let plain = by_team(kernels(Isa::Plain).unwrap(), &mut a.clone(), None, d, 1).unwrap();
-        // Invariants of a similarity: trace and Frobenius norm.
-        let trace: f64 = (0..d).map(|i| a[i * d + i]).sum();
-        let square = |i: usize, j: usize| a[j * d + i] * a[j * d + i] * if i == j { 1.0 } else { 2.0 };
-        let squares: f64 = (0..d).flat_map(|j| (j..d).map(move |i| square(i, j))).sum();
-        for (isa, kernels) in sets() {
-            let found = by_team(kernels, &mut a.clone(), None, d, 1).unwrap();
-            let sum: f64 = found.diagonal.iter().sum();
-            assert!((sum - trace).abs() < 1e-11, "{isa:?} {d}: trace {sum} {trace}");
-            let all: f64 = found.diagonal.iter().map(|v| v * v).sum::<f64>()
-                + 2.0 * found.off.iter().map(|v| v * v).sum::<f64>();
-            assert!((all / squares - 1.0).abs() < 1e-12, "{isa:?} {d}: {all} {squares}");
-            for (x, y) in found.diagonal.iter().zip(&plain.diagonal).take(8) {
-                assert!((x - y).abs() < 1e-9, "{isa:?} {d}: {x} {y}");
-            }
-        }
-    }
-}
-
-#[test]
-fn reductions_by_teams() {
-    use crate::pca::reduce::by_team;
+fn turns() {
     let mut rng = Rng::new(7);
-    let sizes: &[usize] = if cfg!(miri) {
-        &[7, 50]
-    } else {
-        &[1, 2, 23, 24, 25, 48, 49, 72, 73, 255, 256, 257, 300, 511, 512, 517]
-    };
-    let kernels = super::best();
-    for &d in sizes {
-        let a = random(d * d, &mut rng);
-        let mut alone = a.clone();
-        let expected = by_team(kernels, &mut alone, None, d, 1).unwrap();
-        let norm = libm::sqrt(a.iter().map(|v| v * v).sum());
-        for members in [1, 2, 3] {
-            let (mut matrix, mut again) = (a.clone(), a.clone());
-            let found = by_team(kernels, &mut matrix, None, d, members).unwrap();
-            assert_eq!(found, by_team(kernels, &mut again, None, d, members).unwrap(), "{d} by {members}");
-            assert!(matrix == again, "reflectors of {d} by {members}");
-            // Reflectors may differ by more, where two are nearly as good; what they do may not.
-            let squares = |r: &crate::pca::reduce::Reduced| {
-                r.diagonal.iter().map(|v| v * v).sum::<f64>() + 2.0 * r.off.iter().map(|v| v * v).sum::<f64>()
-            };
-            assert!((squares(&found) / squares(&expected) - 1.0).abs() < 1e-12, "{d} by {members}");
-            for (f, e) in found.diagonal.iter().zip(&expected.diagonal).take(8) {
-                assert!((f - e).abs() <= 1e-12 * norm, "{d} by {members}: {f} {e}");
+    let v: [f64; WIDTH] = random(WIDTH, &mut rng).try_into().unwrap();
+    let rows = random(WIDTH * WIDTH, &mut rng);
+    let mut expected = rows.clone();
+    for l in 0..WIDTH {
+        let along: f64 = (0..WIDTH).map(|r| v[r] * rows[r * WIDTH + l]).sum();
+        (0..WIDTH).for_each(|r| expected[r * WIDTH + l] -= 0.4 * along * v[r]);
+    }
+    for (isa, kernels) in sets() {
+        let mut found = rows.clone();
+        kernels.turn(&v, 0.4, &mut found);
+        near(&found, &expected, &alloc::format!("{isa:?}"));
+    }
+}
+
+/// The steps of a sweep, against reflectors applied to the whole matrix.
+#[test]
+fn sweeps_chase_what_is_below_the_band() {
+    let mut rng = Rng::new(8);
+    let steps = if cfg!(miri) { 2 } else { 4 };
+    let d = 1 + steps * WIDTH;
+    let mut band = random((d + WIDTH) * DEEP, &mut rng);
+    let mut matrix = vec![0.0; d * d];
+    for c in 0..d + WIDTH {
+        for o in 0..DEEP {
+            let value = &mut band[c * DEEP + o];
+            if o > WIDTH || c + o >= d {
+                *value = 0.0;
+            } else {
+                (matrix[(c + o) * d + c], matrix[c * d + c + o]) = (*value, *value);
             }
         }
-        let empty = by_team(kernels, &mut [], None, d, 2);
-        assert_eq!(empty, None);
+    }
+    for (isa, kernels) in sets() {
+        let (mut v, mut tau) = (vec![[0.0; WIDTH]; steps], vec![0.0; steps]);
+        let mut found = band.clone();
+        for step in 0..steps {
+            let (done, v) = v.split_at_mut(step);
+            let before = done.last().map(|v| (v, tau[step - 1]));
+            let from = before.map_or(0, |_| 1 + (step - 1) * WIDTH);
+            tau[step] = kernels.chase(&mut found[from * DEEP..], before, &mut v[0]);
+        }
+
+        let mut expected = matrix.clone();
+        for (s, (v, tau)) in v.iter().zip(&tau).enumerate() {
+            let first = 1 + s * WIDTH;
+            // From the right, then from the left.
+            for transposed in [false, true] {
+                let at = |i: usize, j: usize| if transposed { j * d + i } else { i * d + j };
+                for i in 0..d {
+                    let along: f64 = (0..WIDTH).map(|l| v[l] * expected[at(i, first + l)]).sum();
+                    (0..WIDTH).for_each(|l| expected[at(i, first + l)] -= tau * along * v[l]);
+                }
+            }
+        }
+        let whole: Vec<f64> = (0..d * d)
+            .map(|at| {
+                let (r, c) = (at / d, at % d);
+                let (r, c) = (r.max(c), r.min(c));
+                if r - c < DEEP { found[c * DEEP + r - c] } else { 0.0 }
+            })
+            .collect();
+        near(&whole, &expected, &alloc::format!("{isa:?}"));
+        assert!(found[2..DEEP].iter().all(|v| *v == 0.0), "{isa:?}: the first column is done");
     }
 }
