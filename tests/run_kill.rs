@@ -1,16 +1,21 @@
-//! Kill −9 at 50 random moments, then resume: the same rows, none lost or doubled, the same moments.
+//! Kill −9 at 50 random moments, then resume: the same rows, none lost or doubled, the same moments and artifact.
 #![cfg(all(feature = "host", unix))]
 
 mod run_support;
 
+use fruitcore::host::run::{ARTIFACT, Artifact, RunOptions};
 use run_support::*;
 use std::{
+    path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 const OUTPUT: &str = "FRUITCORE_TEST_KILL_OUTPUT";
 const KILLS: usize = 50;
+/// Of these, so many at least must hit a run that has features and isn't done.
+const MIDWAY: usize = 25;
 
 fn source() -> Made {
     let mut source = Made::new(600);
@@ -19,14 +24,31 @@ fn source() -> Made {
     source
 }
 
+/// With an artifact that tells every bit of the fit.
+fn with_artifact() -> RunOptions {
+    let mut options = options();
+    options.artifact = Some(Arc::new(|fitted: &Artifact<'_>| {
+        let text = format!("{:?} {:?} {:?}", fitted.config, fitted.classes, fitted.projection);
+        Ok(text.into_bytes())
+    }));
+    options
+}
+
+/// All that must be the same, however often a run was killed.
+fn results(output: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut files = snapshot(output);
+    files.insert(ARTIFACT.into(), std::fs::read(output.join(ARTIFACT)).unwrap());
+    files
+}
+
 /// The process that is killed: this test binary, started again.
 #[test]
 fn child() {
     let Ok(output) = std::env::var(OUTPUT) else { return };
-    run_in(output.as_ref(), &source(), options()).unwrap();
+    run_in(output.as_ref(), &source(), with_artifact()).unwrap();
 }
 
-fn start(output: &std::path::Path) -> std::process::Child {
+fn start(output: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["child", "--exact"])
         .env(OUTPUT, output)
@@ -48,8 +70,8 @@ fn killed_at_random_moments() {
     let begun = Instant::now();
     assert!(start(clean.path()).wait().unwrap().success());
     let whole = begun.elapsed();
-    let expected = snapshot(clean.path());
-    assert_eq!(expected.len(), 12 * 3 + 9 + 1);
+    let expected = results(clean.path());
+    assert_eq!(expected.len(), 12 * 3 + 9 + 2);
 
     let (mut kills, mut midway, mut outputs) = (0, 0, 0);
     while kills < KILLS {
@@ -58,14 +80,20 @@ fn killed_at_random_moments() {
         // The same output may be killed several times before it is done.
         loop {
             let mut child = start(folder.path());
-            let moment = whole.mul_f32(rng.unit() * if kills % 2 == 0 { 1.0 } else { 0.5 });
-            let deadline = Instant::now() + moment;
+            let begun = || folder.path().join("features").exists();
+            // One of five at any moment, its start included; the others once there are features.
+            let anywhere = kills % 5 == 0;
+            let moment = whole.mul_f32(rng.unit() * if kills % 2 == 0 { 0.7 } else { 0.3 });
+            let mut deadline = anywhere.then(|| Instant::now() + moment);
             let done = loop {
                 if let Some(status) = child.try_wait().unwrap() {
                     assert!(status.success());
                     break true;
                 }
-                if Instant::now() >= deadline && kills < KILLS {
+                if deadline.is_none() && begun() {
+                    deadline = Some(Instant::now() + moment);
+                }
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) && kills < KILLS {
                     child.kill().unwrap();
                     child.wait().unwrap();
                     break false;
@@ -76,12 +104,12 @@ fn killed_at_random_moments() {
                 break;
             }
             kills += 1;
-            midway += usize::from(folder.path().join("features").exists());
+            midway += usize::from(begun());
         }
-        assert_eq!(snapshot(folder.path()), expected, "seed {seed}, output {outputs}");
+        assert_eq!(results(folder.path()), expected, "seed {seed}, output {outputs}");
         let scratch = folder.path().join(".fruitcore/tmp/1-of-1");
         assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "seed {seed}: nothing is left over");
     }
     println!("{kills} kills in {outputs} outputs, {midway} after the first part was begun");
-    assert!(midway > 0, "no kill hit the work itself");
+    assert!(midway >= MIDWAY, "only {midway} of {kills} kills hit the work itself");
 }

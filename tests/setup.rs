@@ -2,8 +2,8 @@
 #![cfg(all(feature = "host", feature = "bundled", feature = "flex"))]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use fruitcore::featurize::network::{NetworkKind, Tap, Variant};
-use fruitcore::featurize::weights::registry;
+use fruitcore::featurize::network::{NetworkKind, NetworkSpec, Tap, Variant};
+use fruitcore::featurize::weights::registry::{self, Digest};
 use fruitcore::host::demo::Fruits;
 use fruitcore::host::driver::Control;
 use fruitcore::host::setup::{Fitted, RecipeFrom, Setup, SetupBuilder, WeightsFrom, artifact};
@@ -90,6 +90,59 @@ fn published_weights_come_from_the_cache_that_was_named() {
     }
 }
 
+/// A file with torchvision's names of a network's tensors, large ones with a shape of one.
+fn outline(kind: NetworkKind) -> Vec<u8> {
+    let graph = NetworkSpec::new(kind).graph().unwrap();
+    let (mut header, mut data) = (serde_json::Map::new(), 0);
+    for (name, shape) in graph.parameters() {
+        let shape = if shape.iter().product::<usize>() > 40_000 { vec![1] } else { shape };
+        let end = data + 4 * shape.iter().product::<usize>();
+        let entry = serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [data, end] });
+        header.insert(name, entry);
+        data = end;
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    [&(header.len() as u64).to_le_bytes()[..], &header, &vec![0; data]].concat()
+}
+
+/// Those whose publishers state a digest are tried beside the code, without their files.
+#[test]
+fn published_weights_bring_their_preprocessing_wherever_they_lie() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::at(dir.path().join("cache"));
+    let mut tried = 0;
+    for entry in registry::list().iter().filter(|entry| entry.digest == Digest::Unknown) {
+        tried += 1;
+        let recipe = |weights: WeightsFrom| {
+            let builder = Setup::builder().weights(weights).cache(cache.clone());
+            builder.resolve().unwrap().recipe().name().to_owned()
+        };
+        let held = cache.path(entry);
+        std::fs::create_dir_all(held.parent().unwrap()).unwrap();
+        std::fs::write(&held, outline(entry.network)).unwrap();
+        assert_eq!(recipe(held.clone().into()), entry.preset, "by its place: {}", entry.name);
+        let named = dir.path().join(entry.file_name());
+        std::fs::copy(&held, &named).unwrap();
+        assert_eq!(recipe(named.into()), entry.preset, "by its file's name: {}", entry.name);
+        // By its name; this records its digest, too.
+        assert_eq!(recipe(entry.name.into()), entry.preset, "{}", entry.name);
+        let moved = dir.path().join("moved.safetensors");
+        std::fs::copy(&held, &moved).unwrap();
+        assert_eq!(recipe(moved.into()), entry.preset, "by its digest: {}", entry.name);
+        std::fs::remove_dir_all(held.parent().unwrap()).unwrap();
+    }
+    assert_eq!(tried, 6);
+    // A name that is wrong about the network in the file says nothing, nor does one with another digest.
+    let file = dir.path().join("timm-resnet50-a1.safetensors");
+    std::fs::write(&file, outline(NetworkKind::Vgg16)).unwrap();
+    let v2 = dir.path().join("resnet50-11ad3fa6.pth");
+    std::fs::write(&v2, outline(NetworkKind::Resnet50)).unwrap();
+    for file in [file, v2] {
+        let resolved = Setup::builder().weights(&*file).cache(cache.clone()).resolve().unwrap();
+        assert_eq!(resolved.recipe().name(), "torchvision-v1", "{}", file.display());
+    }
+}
+
 #[test]
 fn a_run_and_what_it_fitted_are_the_same_network() {
     let dir = tempfile::tempdir().unwrap();
@@ -126,6 +179,34 @@ fn a_run_and_what_it_fitted_are_the_same_network() {
     options.keep = Some(Keep::Count(3));
     let e = setup.run(&pictures, &out).unwrap().options(options).start(&Control::default()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Mismatch, "{e}");
+}
+
+#[test]
+fn an_output_inside_the_input_is_none_of_its_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = dir.path().join("pictures");
+    Fruits::new(2).write(&pictures, 0..1).unwrap();
+    let setup = small().build().unwrap();
+    let mut options = setup.options().unwrap();
+    options.keep = Some(Keep::Count(4));
+    let start = |out: &std::path::Path| {
+        let run = setup.run(&pictures.display().to_string(), &out.display().to_string()).unwrap();
+        run.options(options.clone()).start(&Control::default())
+    };
+    let out = pictures.join("out");
+    let images = start(&out).unwrap().images;
+    std::fs::create_dir(out.join("figures")).unwrap();
+    let picture = std::fs::read_dir(&pictures).unwrap().find_map(|kind| {
+        std::fs::read_dir(kind.unwrap().path())
+            .unwrap()
+            .find(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "jpg"))
+    });
+    std::fs::copy(picture.unwrap().unwrap().path(), out.join("figures/scree.jpg")).unwrap();
+    let again = start(&out).unwrap();
+    assert_eq!((again.images, again.images_this_start, again.skipped), (images, 0, 0));
+    let e = start(&pictures).unwrap_err();
+    assert!(e.kind() == ErrorKind::InvalidArgument && e.message().contains("the input itself"), "{e}");
+    assert!(!pictures.join("manifest.json").exists());
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub struct Summary {
     pub rejected: u64,
     /// How often each stage rejected.
     pub rejected_by_stage: BTreeMap<String, u64>,
+    /// Files that were passed over, since they are no pictures by name or by the filter.
+    #[serde(default)]
+    pub skipped: u64,
     /// Rows of each label.
     pub classes: BTreeMap<String, u64>,
     /// Length of a feature vector.
@@ -50,14 +53,11 @@ pub struct Summary {
 impl fmt::Display for Summary {
     /// A few lines for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} pictures, {} rejected, {} classes, {} features",
-            self.images,
-            self.rejected,
-            self.classes.len(),
-            self.feature_length
-        )?;
+        write!(f, "{} pictures, {} rejected, ", self.images, self.rejected)?;
+        if self.skipped > 0 {
+            write!(f, "{} other files skipped, ", self.skipped)?;
+        }
+        writeln!(f, "{} classes, {} features", self.classes.len(), self.feature_length)?;
         if self.components > 0 {
             writeln!(
                 f,

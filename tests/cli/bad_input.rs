@@ -1,6 +1,6 @@
 //! What users get wrong: each a defined behaviour and a message that tells what to do next.
 
-use super::support::{SMALL, Work, fruitcore};
+use super::support::{Done, SMALL, Work, files, fruitcore};
 use fruitcore::host::sink::Content;
 use std::fs;
 
@@ -115,10 +115,141 @@ fn more_components_than_pictures_are_refused_and_nothing_is_lost() {
 }
 
 #[test]
-fn an_output_that_is_a_file_or_may_not_be_written() {
+fn an_output_that_is_a_file() {
     let work = Work::new(1, 6);
     fs::write(work.path("file"), b"x").unwrap();
     work.run("file", &["--components", "2"]).code(1).says(&["file"]);
+}
+
+#[test]
+fn an_output_inside_the_input_is_none_of_its_pictures() {
+    let work = Work::new(2, 6);
+    let run = |out: &str| work.run_on("pictures", out, &["--components", "2", "--json"]);
+    assert_eq!(run("pictures/out").code(0).json()["images"], 12);
+    assert!(work.path("pictures/out/figures/scree.png").is_file(), "a picture that a listing could find");
+    let again = run("pictures/out").code(0).json();
+    assert_eq!((&again["images"], &again["images_this_start"]), (&12.into(), &0.into()));
+    assert_eq!(run("pictures/deep/er").code(0).json()["images"], 12, "nor are those of an earlier run");
+    for same in ["pictures", "pictures/../pictures/"] {
+        run(same).code(2).says(&["the output is the input", "choose a folder in it, or another"]);
+    }
+    assert!(!work.path("pictures/manifest.json").exists());
+}
+
+#[test]
+fn a_list_with_a_line_twice() {
+    let work = Work::new(1, 6);
+    let line = |n: u32| format!("Apple Green/000{n}.jpg\n");
+    let text = [line(0), line(1), line(2), line(1)].concat();
+    fs::write(work.path("pictures/list.txt"), text).unwrap();
+    let done = work.run_on("pictures/list.txt", "out", &["--components", "2", "--json"]).code(0);
+    assert_eq!((&done.json()["rows"], &done.json()["rejected"]), (&3.into(), &1.into()));
+    done.says(&["Apple Green/0001.jpg", "appears twice in the list"]);
+}
+
+#[test]
+fn a_class_with_one_picture_is_one_of_the_others() {
+    let work = Work::new(2, 6);
+    for file in &files(&work.path("pictures/Apple Red"))[1..] {
+        fs::remove_file(file).unwrap();
+    }
+    let summary = work.run("out", &["--components", "2", "--json"]).code(0).json();
+    assert_eq!((&summary["rows"], &summary["classes"]["Apple Red"]), (&7.into(), &1.into()));
+}
+
+#[test]
+fn files_that_are_no_pictures_are_counted() {
+    let work = Work::new(2, 6);
+    fs::create_dir(work.path("others")).unwrap();
+    for name in ["x.heic", "no ending", "notes.txt"] {
+        fs::write(work.path("pictures/Apple Red").join(name), "x").unwrap();
+        fs::write(work.path("others").join(name), "x").unwrap();
+    }
+    let done = work.run("out", &["--components", "2", "--json"]).code(0);
+    let summary = done.json();
+    assert_eq!(
+        (&summary["images"], &summary["skipped"], &summary["rejected"]),
+        (&12.into(), &3.into(), &0.into())
+    );
+    let file = fs::read(work.path("out/summary.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&file).unwrap()["skipped"], 3);
+    done.says(&["skipped", "3 files that are no pictures by name"]);
+    // A second start and one without a bar, which lists once, count the same.
+    assert_eq!(work.run("out", &["--components", "2", "--json", "--quiet"]).code(0).json()["skipped"], 3);
+    work.run_on("others", "none", &[]).code(1).says(&["others", "no pictures", "3 other files"]);
+}
+
+#[cfg(unix)]
+fn permit(path: impl AsRef<std::path::Path>, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// `run` as somebody who owns none of the files and may not override that.
+#[cfg(unix)]
+fn run_as_a_stranger(work: &Work, input: &str, output: &str) -> Done {
+    use std::os::unix::process::CommandExt;
+    let (input, output) = (work.arg(input), work.arg(output));
+    let mut args = vec!["run", &*input, "--output", &*output, "--components", "2", "--json"];
+    args.extend(SMALL);
+    let closed = work.path("closed");
+    if !closed.exists() {
+        fs::create_dir(&closed).unwrap();
+        permit(&closed, 0o000);
+    }
+    if fs::read_dir(&closed).is_err() {
+        // Who is refused is stranger enough.
+        return fruitcore(&args);
+    }
+    // Where the program lies others may not look.
+    let program = work.path("program");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_fruitcore"), &program).unwrap();
+        permit(&program, 0o755);
+        permit(work.path("."), 0o755);
+    }
+    let mut command = std::process::Command::new(program);
+    Done::of(command.args(args).uid(65534).gid(65534).env_remove("RUST_BACKTRACE").output().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_read_is_named() {
+    let work = Work::new(2, 6);
+    permit(work.path("pictures/Apple Green"), 0o000);
+    permit(work.path("pictures/Apple Red/0003.jpg"), 0o000);
+    for out in ["out", "out2"] {
+        fs::create_dir(work.path(out)).unwrap();
+        permit(work.path(out), 0o777);
+    }
+    let done = run_as_a_stranger(&work, "pictures", "out").code(0);
+    let summary = done.json();
+    assert_eq!(
+        (&summary["images"], &summary["rows"], &summary["rejected_by_stage"]["source"]),
+        (&6.into(), &5.into(), &2.into())
+    );
+    let rejects = fs::read_to_string(work.path("out/rejects.csv")).unwrap();
+    for path in ["Apple Green,source,", "Apple Red/0003.jpg,source,"] {
+        let line = rejects.lines().find(|line| line.starts_with(path)).unwrap_or_else(|| panic!("{rejects}"));
+        assert!(line.contains("may not be read by this user; change its permissions"), "{line}");
+    }
+    done.says(&["2 rejected", "Apple Green", "0003.jpg"]);
+    let closed = run_as_a_stranger(&work, "pictures/Apple Green", "out2").code(1);
+    closed.says(&["error: source:", "Apple Green", "may not be read by this user"]);
+    permit(work.path("pictures/Apple Green"), 0o700);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_may_not_be_written() {
+    let work = Work::new(1, 6);
+    fs::create_dir(work.path("out")).unwrap();
+    permit(work.path("out"), 0o555);
+    for output in ["out", "out/deeper"] {
+        let done = run_as_a_stranger(&work, "pictures", output).code(1);
+        done.says(&["error: sink:", &work.arg(output), "choose a folder you can write"]);
+    }
+    assert_eq!(fs::read_dir(work.path("out")).unwrap().count(), 0);
 }
 
 #[test]

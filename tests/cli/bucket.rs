@@ -1,4 +1,4 @@
-//! A bucket on loopback that speaks as Amazon's or Google's do.
+//! A bucket on loopback that speaks as Amazon's, Google's or Azure's do.
 
 use super::{
     server::{Request, Response, Server},
@@ -16,11 +16,16 @@ type Objects = BTreeMap<String, Vec<u8>>;
 
 #[derive(Clone, Copy)]
 pub(super) enum Dialect {
-    /// Requests signed with a key.
+    /// Requests signed with a key, for a region.
     Amazon,
     /// Requests with a token that the machine's metadata service gives out; every object has a generation.
     Google,
+    /// Requests with a token; a container of an account.
+    Azure,
 }
+
+/// Where Amazon's bucket lies.
+const REGION: &str = "eu-north-1";
 
 /// The bucket `fruit`, for whoever has the right key.
 pub(super) struct Bucket {
@@ -52,6 +57,7 @@ impl Bucket {
         match self.dialect {
             Dialect::Amazon => format!("s3://{path}"),
             Dialect::Google => format!("gs://{path}"),
+            Dialect::Azure => format!("az://{path}"),
         }
     }
 
@@ -65,6 +71,11 @@ impl Bucket {
 
     /// The program with the bucket's address and a key in the environment.
     pub(super) fn call(&self, key: &str, args: &[&str]) -> Done {
+        self.call_with(key, args, &[])
+    }
+
+    /// With more in the environment, or something else.
+    pub(super) fn call_with(&self, key: &str, args: &[&str], more: &[(&str, &str)]) -> Done {
         let url = self.server.url.as_str();
         let service = format!("{}/{key}", url.trim_start_matches("http://"));
         let environment = match self.dialect {
@@ -72,7 +83,7 @@ impl Bucket {
                 ("AWS_ENDPOINT", url),
                 ("AWS_ACCESS_KEY_ID", key),
                 ("AWS_SECRET_ACCESS_KEY", "secret"),
-                ("AWS_REGION", "eu-north-1"),
+                ("AWS_REGION", REGION),
             ],
             // No file of credentials lies in an empty home; no other service is asked.
             Dialect::Google => vec![
@@ -81,9 +92,14 @@ impl Bucket {
                 ("GCE_METADATA_IP", &service),
                 ("HOME", "/nonexistent"),
             ],
+            Dialect::Azure => vec![
+                ("AZURE_STORAGE_ENDPOINT", url),
+                ("AZURE_STORAGE_ACCOUNT_NAME", "orchard"),
+                ("AZURE_STORAGE_TOKEN", key),
+            ],
         };
         let mut command = command(args);
-        command.envs(environment);
+        command.envs(environment).envs(more.iter().copied());
         Done::of(command.output().unwrap())
     }
 }
@@ -93,12 +109,18 @@ impl Dialect {
         if let (Self::Google, Some(response)) = (self, token(request)) {
             return response;
         }
+        let error = |status, code: &str| Response::new(status, format!("<Error><Code>{code}</Code></Error>"));
         let (proof, status, refusal) = match self {
             Self::Amazon => ("Credential=key/", 403, "InvalidAccessKeyId"),
             Self::Google => ("Bearer key", 401, "AuthenticationRequired"),
+            Self::Azure => ("Bearer key", 403, "AuthenticationFailed"),
         };
-        if !request.headers.get("authorization").is_some_and(|a| a.contains(proof)) {
-            return Response::new(status, format!("<Error><Code>{refusal}</Code></Error>"));
+        let shown = request.headers.get("authorization").map_or("", String::as_str);
+        if !shown.contains(proof) {
+            return error(status, refusal);
+        }
+        if matches!(self, Self::Amazon) && !shown.contains(&format!("/{REGION}/s3/")) {
+            return error(400, "AuthorizationHeaderMalformed");
         }
         // In a query `+` is a space.
         let target = match request.target.split_once('?') {
@@ -106,9 +128,10 @@ impl Dialect {
             None => decoded(&request.target),
         };
         let Some(target) = target.strip_prefix("/fruit") else {
-            return Response::new(404, "<Error><Code>NoSuchBucket</Code></Error>");
+            let missing = if let Self::Azure = self { "ContainerNotFound" } else { "NoSuchBucket" };
+            return error(404, missing);
         };
-        let mut response = answer(request, target, objects);
+        let mut response = answer(self, request, target, objects);
         if let Self::Google = self {
             response.headers.push(("x-goog-generation".to_owned(), "1".to_owned()));
         }
@@ -126,13 +149,22 @@ fn token(request: &Request) -> Option<Response> {
     (asked && flavour).then(|| Response::new(200, body))
 }
 
-fn answer(request: &Request, target: &str, objects: &mut Objects) -> Response {
+fn answer(dialect: Dialect, request: &Request, target: &str, objects: &mut Objects) -> Response {
     let etag = ("etag".to_owned(), "\"v\"".to_owned());
     match (request.method.as_str(), target.split_once('?')) {
-        ("GET", Some((_, query))) => list(query, objects),
+        ("GET", Some((_, query))) => {
+            let (objects, folders) = listed(query, objects);
+            match dialect {
+                Dialect::Azure => blobs(&objects, &folders),
+                _ => contents(&objects, &folders),
+            }
+        }
         ("PUT", None) => {
+            let kind = request.headers.get("x-ms-blob-type").map(String::as_str);
+            assert_eq!(kind, matches!(dialect, Dialect::Azure).then_some("BlockBlob"));
             objects.insert(target[1..].to_owned(), request.body.clone());
-            Response { headers: vec![etag], ..Response::new(200, "") }
+            let date = ("last-modified".to_owned(), "Mon, 01 Jan 2024 00:00:00 GMT".to_owned());
+            Response { headers: vec![etag, date], ..Response::new(201, "") }
         }
         ("GET" | "HEAD", None) => match objects.get(&target[1..]) {
             Some(content) => {
@@ -147,31 +179,52 @@ fn answer(request: &Request, target: &str, objects: &mut Objects) -> Response {
     }
 }
 
-/// ListObjectsV2, all on one page.
-fn list(query: &str, objects: &Objects) -> Response {
+/// Keys and sizes under a query's prefix, and the folders there if it asks for one level; all on one page.
+fn listed<'a>(query: &str, objects: &'a Objects) -> (Vec<(&'a str, usize)>, BTreeSet<String>) {
     let value = |name: &str| {
         let mut pairs = query.split('&').filter_map(|p| p.split_once('='));
         pairs.find_map(|(k, v)| (k == name).then_some(v)).unwrap_or_default()
     };
     let (prefix, delimiter) = (value("prefix"), value("delimiter"));
-    let mut folders = BTreeSet::new();
-    let mut body = String::from("<ListBucketResult>");
+    let (mut found, mut folders) = (Vec::new(), BTreeSet::new());
     for (key, content) in objects.iter().filter(|(key, _)| key.starts_with(prefix)) {
         match key[prefix.len()..].split_once('/') {
-            Some((folder, _)) if !delimiter.is_empty() => drop(folders.insert(folder)),
-            _ => {
-                let size = content.len();
-                body += &format!(
-                    "<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"v\"</ETag>\
-                     <LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>"
-                );
-            }
+            Some((folder, _)) if !delimiter.is_empty() => drop(folders.insert(format!("{prefix}{folder}/"))),
+            _ => found.push((key.as_str(), content.len())),
         }
     }
+    (found, folders)
+}
+
+/// ListObjectsV2, which Google answers, too.
+fn contents(objects: &[(&str, usize)], folders: &BTreeSet<String>) -> Response {
+    let mut body = String::from("<ListBucketResult>");
+    for (key, size) in objects {
+        body += &format!(
+            "<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"v\"</ETag>\
+             <LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>"
+        );
+    }
     for folder in folders {
-        body += &format!("<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>");
+        body += &format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>");
     }
     Response::new(200, body + "</ListBucketResult>")
+}
+
+/// Azure's List Blobs.
+fn blobs(objects: &[(&str, usize)], folders: &BTreeSet<String>) -> Response {
+    let mut body = String::from("<EnumerationResults><Blobs>");
+    for (key, size) in objects {
+        body += &format!(
+            "<Blob><Name>{key}</Name><Properties><Last-Modified>Mon, 01 Jan 2024 00:00:00 GMT</Last-Modified>\
+             <Content-Length>{size}</Content-Length><Content-Type>image/jpeg</Content-Type><Etag>v</Etag>\
+             </Properties></Blob>"
+        );
+    }
+    for folder in folders {
+        body += &format!("<BlobPrefix><Name>{folder}</Name></BlobPrefix>");
+    }
+    Response::new(200, body + "</Blobs><NextMarker/></EnumerationResults>")
 }
 
 fn decoded(target: &str) -> String {

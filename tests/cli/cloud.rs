@@ -47,6 +47,11 @@ fn a_bucket_of_google_is_input_and_output() {
     is_input_and_output(Dialect::Google);
 }
 
+#[test]
+fn a_container_of_azure_is_input_and_output() {
+    is_input_and_output(Dialect::Azure);
+}
+
 fn is_gone_on_with(dialect: Dialect) {
     let work = Work::new(2, 8);
     let bucket = Bucket::new(dialect, &work.path("pictures"), "set");
@@ -85,6 +90,24 @@ fn a_run_in_a_bucket_of_google_is_gone_on_with() {
     is_gone_on_with(Dialect::Google);
 }
 
+#[test]
+fn a_run_in_a_container_of_azure_is_gone_on_with() {
+    is_gone_on_with(Dialect::Azure);
+}
+
+/// A report's figures are pictures, too.
+#[test]
+fn an_output_inside_the_input_is_none_of_its_pictures() {
+    let work = Work::new(2, 6);
+    let bucket = Bucket::new(Dialect::Amazon, &work.path("pictures"), "set one");
+    let (set, out) = (bucket.url("fruit/set%20one"), bucket.url("fruit/set%20one/out put"));
+    bucket.run("key", &set, &out, &[]).code(0);
+    assert!(bucket.objects().contains_key("set one/out put/figures/scree.png"));
+    let again = bucket.run("key", &set, &out, &[]).code(0).json();
+    assert_eq!((&again["images"], &again["images_this_start"]), (&12.into(), &0.into()));
+    bucket.run("key", &set, &set, &[]).code(2).says(&["the output is the input"]);
+}
+
 fn is_not_there_or_closed(dialect: Dialect, advice: &str) {
     let work = Work::new(1, 6);
     let bucket = Bucket::new(dialect, &work.path("pictures"), "set");
@@ -104,6 +127,41 @@ fn buckets_of_amazon_that_are_not_there_or_closed() {
 #[test]
 fn buckets_of_google_that_are_not_there_or_closed() {
     is_not_there_or_closed(Dialect::Google, "GOOGLE_");
+}
+
+#[test]
+fn containers_of_azure_that_are_not_there_or_closed() {
+    is_not_there_or_closed(Dialect::Azure, "AZURE_STORAGE_ACCOUNT_KEY");
+}
+
+#[test]
+fn an_account_that_nobody_named() {
+    let work = Work::new(1, 6);
+    let (pictures, out) = (work.arg("pictures"), work.arg("out"));
+    for (input, output) in [("az://fruit/set", &*out), (&*pictures, "az://fruit/out")] {
+        let mut args = vec!["run", input, "--output", output];
+        args.extend(SMALL);
+        let mut command = command(&args);
+        command.env_remove("AZURE_STORAGE_ACCOUNT_NAME");
+        let done = Done::of(command.output().unwrap()).code(1);
+        assert!(!done.err.contains("try again later"), "{}", done.err);
+        done.says(&["az://fruit/", "credentials are missing", "AZURE_STORAGE_ACCOUNT_NAME"]);
+    }
+}
+
+#[test]
+fn a_bucket_in_another_region() {
+    let work = Work::new(1, 6);
+    let bucket = Bucket::new(Dialect::Amazon, &work.path("pictures"), "set");
+    let (pictures, out, set, into) =
+        (work.arg("pictures"), work.arg("out"), bucket.url("fruit/set"), bucket.url("fruit/out"));
+    for (input, output, named) in [(&set, &out, &set), (&pictures, &into, &into)] {
+        let mut args = vec!["run", input, "--output", output];
+        args.extend(SMALL);
+        let elsewhere = [("AWS_REGION", "us-east-1")];
+        bucket.call_with("key", &args, &elsewhere).code(1).says(&[named, "another region", "AWS_REGION"]);
+    }
+    assert!(bucket.objects().keys().all(|key| key.starts_with("set/")));
 }
 
 #[test]

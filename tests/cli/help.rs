@@ -2,7 +2,7 @@
 
 use super::support::fruitcore;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "demo",
     "run",
     "merge",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 16] = [
     "fit-classifier",
     "predict",
     "evaluate",
+    "precision",
     "profile",
     "inspect",
     "cluster",

@@ -8,6 +8,7 @@ mod demo;
 mod explore;
 mod help;
 mod interrupt;
+mod kinds;
 mod model;
 mod precision;
 mod profile;

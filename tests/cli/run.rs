@@ -176,6 +176,24 @@ fn preprocessed_pictures_are_saved() {
 }
 
 #[test]
+fn saved_pictures_do_not_replace_each_other() {
+    let work = Work::new(1, 6);
+    let folder = work.path("pictures/Apple Green");
+    for (from, to) in [("0000.jpg", "0001.jpg.png"), ("0002.jpg", "0001.jpg.png.jpg")] {
+        fs::copy(folder.join(from), folder.join(to)).unwrap();
+    }
+    for (format, saved) in [("png", "as-png"), ("jpeg", "as-jpeg")] {
+        let folder = work.arg(saved);
+        let options = ["--components", "2", "--save-preprocessed", &folder, "--save-as", format];
+        let more = [&options[..], &["--overwrite", "--no-report"]].concat();
+        work.run("out", &more).code(0);
+        assert_eq!(files(&work.path(saved).join("Apple Green")).len(), 8, "{format}");
+    }
+    let picture = |path: &str| image::open(work.path(path)).unwrap().to_rgb8();
+    assert_ne!(picture("as-png/Apple Green/0000.jpg.png"), picture("as-png/Apple Green/0001.jpg.png"));
+}
+
+#[test]
 fn devices_agree() {
     let work = Work::new(2, 6);
     let options = ["--components", "3"];

@@ -6,6 +6,7 @@ use fruitcore::host::sink::Content;
 #[test]
 fn shards_merged_are_one_run() {
     let work = Work::new(5, 6);
+    std::fs::write(work.path("pictures/notes.txt"), "").unwrap();
     let options = ["--components", "4", "--part-size", "4"];
     work.run("whole", &options).code(0);
     for (shard, out) in [("1/2", "one"), ("2/2", "two")] {
@@ -22,6 +23,7 @@ fn shards_merged_are_one_run() {
         (&summary["images"], &summary["rows"], &summary["components"]),
         (&30.into(), &30.into(), &4.into())
     );
+    assert_eq!(summary["skipped"], 1);
     assert_close(&work.rows("whole", Content::Components), &work.rows("merged", Content::Components), 1e-6);
     let inspect = fruitcore(&["inspect", &merged]).code(0);
     assert!(inspect.out.contains("merged run"), "{}", inspect.out);

@@ -137,6 +137,41 @@ fn cut_and_damaged_archives() {
     }
 }
 
+/// A member under a name that builders refuse to write.
+fn add_raw(builder: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]) {
+    let mut header = tar::Header::new_gnu();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    builder.append(&header, content).unwrap();
+}
+
+#[test]
+fn names_with_dots_for_parts() {
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in ["../out.jpg", "Apple/../../out.png", "../notes.txt", "Apple/./1.jpg", "/Apple//2.jpg"] {
+        add_raw(&mut builder, name, b"x");
+    }
+    let bytes = builder.into_inner().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.tar"), &bytes).unwrap();
+    std::fs::write(folder.path().join("b.tgz"), gzip(&bytes)).unwrap();
+    let store = Arc::new(InMemory::new());
+    let mut options = options();
+    options.store = Some(store.clone());
+    on_runtime(store.put(&Path::from("a.tar"), bytes.into())).unwrap();
+    let local = |name: &str| open(folder.path().join(name).to_str().unwrap(), &options).unwrap();
+    for source in [local("a.tar"), local("b.tgz"), open("memory:///a.tar", &options).unwrap()] {
+        let (found, errors) = apart(on_runtime(items(&*source)));
+        assert_eq!(paths(&found), ["Apple/1.jpg", "Apple/2.jpg"]);
+        let named: Vec<_> = errors.iter().map(|e| (e.kind(), e.object().unwrap())).collect();
+        let refused = |name| (ErrorKind::InvalidArgument, name);
+        assert_eq!(named, [refused("../out.jpg"), refused("Apple/../../out.png")]);
+        assert!(errors[0].message().contains("pack it under another name"), "{}", errors[0]);
+        assert_eq!(source.skipped(), 1);
+    }
+}
+
 #[test]
 fn an_archive_need_not_end_in_zeros() {
     let mut builder = tar::Builder::new(Vec::new());

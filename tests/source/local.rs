@@ -133,6 +133,31 @@ fn one_picture_and_two_of_one_name() {
 }
 
 #[test]
+fn what_a_run_wrote_is_not_entered() {
+    let folder = folder(&["a/1.jpg", "out/.fruitcore/1-of-1.lock", "out/figures/scree.png", "out/1.jpg"]);
+    let found = |path: &Path| {
+        let source = source(path, &SourceOptions::default());
+        on_runtime(objects(&*source)).into_iter().map(|o| o.path).collect::<Vec<_>>()
+    };
+    assert_eq!(found(folder.path()), ["a/1.jpg"]);
+    // Unless it is asked for.
+    assert_eq!(found(&folder.path().join("out")), ["1.jpg", "figures/scree.png"]);
+}
+
+#[test]
+fn two_listings_at_once_count_for_themselves() {
+    let folder = folder(&["a/1.jpg", "a/1.txt", "b/2.heic", "b/3.jpg"]);
+    let source = source(folder.path(), &SourceOptions::default());
+    let (all, one) = on_runtime(async {
+        let (mut first, second) = (source.list(), source.list());
+        let one = first.next().await;
+        (second.count().await, one)
+    });
+    assert!(all == 2 && one.is_some_and(|o| o.is_ok()));
+    assert_eq!(source.skipped(), 2);
+}
+
+#[test]
 fn nothing_to_find() {
     let empty = folder(&[]);
     let source = source(empty.path(), &SourceOptions::default());

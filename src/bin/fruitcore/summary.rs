@@ -21,6 +21,10 @@ pub(crate) fn human(summary: &Summary, store: &dyn OutputStore) -> String {
         n => counted(n, "class", "classes"),
     };
     row("pictures", format!("{} · {} rejected · {classes}", count(summary.images), count(summary.rejected)));
+    if summary.skipped > 0 {
+        let files = counted(summary.skipped, "file", "files");
+        row("skipped", format!("{files} that are no pictures by name, or that the filter leaves out"));
+    }
     row(
         "features",
         format!(

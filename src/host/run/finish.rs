@@ -254,6 +254,7 @@ impl Finish<'_> {
             feature_length: self.columns,
             parts: manifest.parts.len() as u32,
             images_this_start: progress.images,
+            skipped: manifest.skipped,
             device: self.device.clone(),
             versions: summary::versions(),
             options: manifest.config.clone(),

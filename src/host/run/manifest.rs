@@ -179,6 +179,9 @@ pub struct Manifest {
     pub parts_total: Option<u32>,
     /// Pictures of the whole listing, once it has been seen to its end.
     pub objects_total: Option<u64>,
+    /// Files that the listing passed over, since they are no pictures by name or by the filter.
+    #[serde(default)]
+    pub skipped: u64,
     /// Finished parts, in order.
     pub parts: Vec<PartEntry>,
     /// Finished components, in order.
@@ -197,6 +200,7 @@ impl Manifest {
             merged: false,
             parts_total: None,
             objects_total: None,
+            skipped: 0,
             parts: Vec::new(),
             components: Vec::new(),
         }

@@ -143,6 +143,7 @@ fn join(shards: Vec<(String, Manifest)>, inputs: &[String], output: &str) -> Res
     let mut merged = Manifest::new(first.config.clone(), first.table_format.clone(), Shard::WHOLE);
     merged.merged = true;
     (merged.parts_total, merged.objects_total) = (first.parts_total, first.objects_total);
+    merged.skipped = first.skipped;
     let mut seen = BTreeSet::new();
     for (input, shard) in shards {
         let names = [format!("in {input}"), format!("in {place}")];

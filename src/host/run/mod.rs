@@ -17,6 +17,7 @@
 //! start computes what the manifest lacks. Shard `I/N` takes the parts with `index % N == I − 1` and
 //! writes `manifest-I-of-N.json`; shards may share an output or have one each.
 
+mod apart;
 mod finish;
 mod manifest;
 mod merge;
@@ -33,7 +34,7 @@ pub use read::{is_remote, read_file};
 pub use store::{LocalStore, OutputStore, RemoteStore, open_output};
 
 pub(crate) use manifest::hex;
-pub(crate) use store::local_error;
+pub(crate) use store::{SCRATCH, local_error};
 
 use super::{
     driver::{Control, Driver, Limits, Part, Phase, Stages, Wanted},
@@ -157,6 +158,7 @@ impl Run {
             count_ahead: options.count_ahead,
         };
         let store = &*self.output;
+        let source = apart::apart(&self.source, store)?;
         let config = self.config(part_size);
         let _lock = store.lock(&options.shard.owner())?;
         let manifest = prepare::prepare(store, config, &options.format, options.shard, options.overwrite)?;
@@ -170,13 +172,18 @@ impl Run {
             Err(_) => Wanted::Ignore,
         };
         let commit = Commit { store, columns, format: &options.format, manifest: &manifest };
-        let listing = driver.run(Arc::clone(&self.source), control, &wanted, &mut |part| commit.part(part));
+        let listing = driver.run(Arc::clone(&source), control, &wanted, &mut |part| commit.part(part));
         self.stages.featurizer.release();
         let mut manifest = manifest.into_inner().unwrap_or_else(|e| e.into_inner());
         let listing =
             listing.map_err(|e| if e.stage() == Stage::Run { e.at(store.describe()) } else { e })?;
         if listing.objects == 0 {
-            let m = "no pictures found; check the path and the filter";
+            let others = match source.skipped() {
+                0 => String::new(),
+                1 => String::from(" beside 1 other file"),
+                n => format!(" beside {n} other files"),
+            };
+            let m = format!("no pictures found{others}; check the path and the filter");
             return Err(Error::new(ErrorKind::NotFound, Stage::Source, m).at(self.source.describe()));
         }
         if manifest.parts.iter().any(|p| p.index >= listing.parts && p.objects > 0) {
@@ -189,6 +196,7 @@ impl Run {
         manifest.fit = Some(Fit { keep: options.keep, scale: options.scale });
         manifest.parts_total = Some(listing.parts);
         manifest.objects_total = Some(listing.objects);
+        manifest.skipped = source.skipped();
         manifest.write(store)?;
 
         let finish = finish::Finish {

@@ -20,6 +20,9 @@ use std::{
     sync::OnceLock,
 };
 
+/// Folder of locks and unfinished files in a local output; by it a listing knows an output.
+pub(crate) const SCRATCH: &str = ".fruitcore";
+
 /// Where a run writes. Names are relative, with `/` between folders.
 ///
 /// # Contract
@@ -121,7 +124,7 @@ impl LocalStore {
 
     fn scratch(&self) -> PathBuf {
         let owner = self.owner.get_or_init(|| format!("process-{}", std::process::id()));
-        self.root.join(".fruitcore").join("tmp").join(owner)
+        self.root.join(SCRATCH).join("tmp").join(owner)
     }
 
     fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<()> {
@@ -193,7 +196,7 @@ impl OutputStore for LocalStore {
     fn lock(&self, owner: &str) -> Result<Box<dyn Any + Send>> {
         let _ = self.owner.set(String::from(owner));
         let scratch = self.scratch();
-        let path = self.root.join(".fruitcore").join(format!("{owner}.lock"));
+        let path = self.root.join(SCRATCH).join(format!("{owner}.lock"));
         let open = || {
             fs::create_dir_all(&scratch)?;
             fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)

@@ -150,6 +150,11 @@ impl<'a> SetupBuilder<'a> {
         let kind = self.network.unwrap_or(NetworkKind::MobileNetV2);
         let variant = self.variant.unwrap_or(Variant::Torchvision);
         let given = Given::open(&from, kind, variant, self.cache.as_ref(), &mut self.on_fetch)?;
+        self.settle(given, kind, variant)
+    }
+
+    /// One network of what is asked for, what the weights say, and these where neither says anything.
+    fn settle(self, given: Given, kind: NetworkKind, variant: Variant) -> Result<Resolved> {
         let mut found = given.describe();
         if self.network.is_some_and(|asked| found.network.is_some_and(|network| network != asked)) {
             // Nothing of another network's checkpoint fits; loading will say so.
@@ -270,5 +275,20 @@ impl Resolved {
             return Err(Error::new(ErrorKind::Mismatch, Stage::Weights, m));
         }
         Ok(Self { network, recipe, given })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::featurize::weights::registry;
+
+    #[test]
+    fn every_published_checkpoint_brings_its_preprocessing() {
+        for entry in registry::list() {
+            let given = Given::published(entry);
+            let resolved = SetupBuilder::default().settle(given, entry.network, entry.variant).unwrap();
+            assert_eq!(resolved.recipe().name(), entry.preset, "{}", entry.name);
+        }
     }
 }

@@ -158,6 +158,8 @@ pub(super) struct Opened {
     /// Of its file.
     pub(super) sha256: String,
     pub(super) from: WeightsFrom,
+    /// Which published checkpoint it is, if that is known.
+    published: Option<&'static Entry>,
     /// A model that training wrote has one.
     recipe: Option<Recipe>,
     /// And temperatures of its heads.
@@ -192,20 +194,29 @@ impl Given {
         cache: Option<&Cache>,
         on_fetch: &mut Option<OnFetch<'_>>,
     ) -> Result<Self> {
+        let user = || cache.cloned().map_or_else(Cache::user, Ok);
         let entry = match from {
             WeightsFrom::Random(seed) => return Ok(Self::Random(*seed)),
-            WeightsFrom::File(_) | WeightsFrom::Bundled => {
-                return Opened::open(from.clone()).map(Box::new).map(Self::Checkpoint);
+            WeightsFrom::Bundled => {
+                return Opened::of(Cow::Borrowed(bundled()?), from.clone()).map(Self::from);
+            }
+            WeightsFrom::File(path) => {
+                let mut opened = Opened::of(read_file(path, Stage::Weights)?.into(), from.clone())?;
+                // Without a cache nothing was fetched into one.
+                let known = || user().ok()?.entry_of(path, &opened.sha256);
+                opened.published = registry::by_digest(&opened.sha256).or_else(known);
+                return Ok(opened.into());
             }
             WeightsFrom::Published(name) => registry::find(name)?,
             WeightsFrom::Imagenet => registry::imagenet(kind, variant)?,
         };
-        let cache = cache.cloned().map_or_else(Cache::user, Ok)?;
+        let cache = user()?;
         let path = cache.fetch(entry, &mut |progress| match on_fetch {
             Some(tell) => tell(entry, progress),
             None => ControlFlow::Continue(()),
         })?;
-        Opened::open(path.into()).map(Box::new).map(Self::Checkpoint)
+        let opened = Opened::of(read_file(&path, Stage::Weights)?.into(), path.into())?;
+        Ok(Opened { published: Some(entry), ..opened }.into())
     }
 
     pub(super) fn id(&self) -> WeightsId {
@@ -229,7 +240,9 @@ impl Given {
     pub(super) fn describe(&self) -> Found {
         let Self::Checkpoint(opened) = self else { return Found::default() };
         let found = opened.checkpoint.inspect();
-        let published = registry::by_digest(&opened.sha256).map(|entry| entry.preset);
+        // A name may be wrong about what it names.
+        let is = |entry: &&Entry| found.network.is_none_or(|network| network == entry.network);
+        let published = opened.published.filter(is).map(|entry| entry.preset);
         let own = opened.recipe.as_ref().map(Recipe::name);
         Found {
             network: found.network,
@@ -241,13 +254,15 @@ impl Given {
     }
 }
 
+impl From<Opened> for Given {
+    fn from(opened: Opened) -> Self {
+        Self::Checkpoint(Box::new(opened))
+    }
+}
+
 impl Opened {
-    /// Reads a file, or the model in the box, whole.
-    pub(super) fn open(from: WeightsFrom) -> Result<Self> {
-        let bytes = match &from {
-            WeightsFrom::File(path) => Cow::Owned(read_file(path, Stage::Weights)?),
-            _ => Cow::Borrowed(bundled()?),
-        };
+    /// The whole content of a file, or the model in the box.
+    fn of(bytes: Cow<'static, [u8]>, from: WeightsFrom) -> Result<Self> {
         let shown = from.to_string();
         let is_model = ModelFile::is_model(&bytes);
         let model = is_model.then(|| ModelFile::from_bytes(&bytes)).transpose();
@@ -256,7 +271,7 @@ impl Opened {
         let temperatures = model.map(|model| model.temperatures().clone()).unwrap_or_default();
         let sha256 = digest(&bytes);
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| e.at(&*shown))?.labelled(shown);
-        Ok(Self { checkpoint, sha256, from, recipe, temperatures })
+        Ok(Self { checkpoint, sha256, from, published: None, recipe, temperatures })
     }
 }
 
@@ -289,6 +304,17 @@ pub(crate) fn bundled() -> Result<&'static [u8]> {
 
 pub(super) fn config(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidArgument, Stage::Config, message)
+}
+
+#[cfg(test)]
+impl Given {
+    /// A published checkpoint whose file is not at hand.
+    pub(super) fn published(entry: &'static Entry) -> Self {
+        let header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+        let opened = Opened::of(bytes.into(), WeightsFrom::Published(entry.name.into())).unwrap();
+        Opened { published: Some(entry), ..opened }.into()
+    }
 }
 
 /// The names of all that a list can be.

@@ -109,14 +109,16 @@ impl LocalArchive {
             }
             Next::File(name, size) => {
                 let path = format!("{}{name}", self.prefix);
-                if rules.role_of_key(&path) != Role::Picture {
-                    rules.skip();
-                    self.pass(size)?;
-                    return Ok(None);
-                }
-                if let Err(e) = admit(&mut self.seen, &path, size, rules) {
-                    self.pass(size)?;
-                    return Err(Failure::Member(e));
+                match admit(&mut self.seen, &path, size, rules) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.pass(size)?;
+                        return Ok(None);
+                    }
+                    Err(e) => {
+                        self.pass(size)?;
+                        return Err(Failure::Member(e));
+                    }
                 }
                 let body = match &self.bytes {
                     Bytes::Plain(..) => {
@@ -206,8 +208,16 @@ impl LocalArchive {
     }
 }
 
-/// Whether a member may be listed.
-pub(super) fn admit(seen: &mut Seen, path: &str, size: u64, rules: &Rules) -> Result<()> {
+/// Whether a member is a picture, and may be listed as one.
+pub(super) fn admit(seen: &mut Seen, path: &str, size: u64, rules: &Rules) -> Result<bool> {
+    if rules.steps_out(path) {
+        let why = "has `..` in its name, which may lead out of the archive; pack it under another name";
+        return Err(errors::new(ErrorKind::InvalidArgument, why).at(path));
+    }
+    if rules.role_of_key(path) != Role::Picture {
+        rules.skip();
+        return Ok(false);
+    }
     if size > rules.max_bytes {
         return Err(errors::too_large(size, rules.max_bytes).at(path));
     }
@@ -218,7 +228,7 @@ pub(super) fn admit(seen: &mut Seen, path: &str, size: u64, rules: &Rules) -> Re
         )
         .at(path));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The error for a link or sparse file that is named like a picture.

@@ -149,7 +149,7 @@ pub(super) fn transient(error: &object_store::Error) -> bool {
 
 /// What the services and their clients say about credentials.
 fn is_credential(text: &str) -> bool {
-    const SIGNS: [&str; 14] = [
+    const SIGNS: [&str; 15] = [
         "InvalidAccessKeyId",
         "SignatureDoesNotMatch",
         "ExpiredToken",
@@ -164,6 +164,7 @@ fn is_credential(text: &str) -> bool {
         "NoAuthenticationInformation",
         "CredentialsNotSupported",
         "Missing configuration account",
+        "Account must be specified",
     ];
     SIGNS.iter().any(|sign| text.contains(sign))
 }

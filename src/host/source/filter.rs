@@ -2,13 +2,26 @@
 
 use super::{LabelRule, SourceOptions};
 use crate::{Error, ErrorKind, Result, Stage};
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
+use core::{
+    ops::Deref,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use std::sync::Mutex;
 
-/// The options in the form the listings use, and the count of what they passed over.
+/// What listings do with paths, and the count of what one of them passed over.
 #[derive(Debug)]
 pub(super) struct Rules {
+    rules: Arc<PathRules>,
+    skipped: Arc<AtomicU64>,
+    /// Of the listings under way and of those that ended since the last one began.
+    counts: Arc<Mutex<Vec<Arc<AtomicU64>>>>,
+}
+
+/// The options in the form the listings use.
+#[derive(Debug)]
+pub(super) struct PathRules {
     include: Option<GlobSet>,
     exclude: GlobSet,
     extensions: Vec<String>,
@@ -16,7 +29,6 @@ pub(super) struct Rules {
     archives: bool,
     pub(super) labels: LabelRule,
     pub(super) max_bytes: u64,
-    skipped: AtomicU64,
 }
 
 /// What a listing does with a path.
@@ -50,7 +62,7 @@ impl Packing {
 
 impl Rules {
     pub(super) fn new(options: &SourceOptions) -> Result<Self> {
-        Ok(Self {
+        let rules = PathRules {
             include: if options.include.is_empty() { None } else { Some(globs(&options.include)?) },
             exclude: globs(&options.exclude)?,
             extensions: options.extensions.clone(),
@@ -58,10 +70,41 @@ impl Rules {
             archives: options.archives,
             labels: options.labels.clone(),
             max_bytes: options.max_bytes,
-            skipped: AtomicU64::new(0),
-        })
+        };
+        Ok(Self { rules: Arc::new(rules), skipped: Arc::default(), counts: Arc::default() })
     }
 
+    /// The same rules with a count of their own, for one listing: two may run at once.
+    pub(super) fn listing(&self) -> Arc<Self> {
+        let skipped: Arc<AtomicU64> = Arc::default();
+        let mut counts = self.counts.lock().unwrap_or_else(|e| e.into_inner());
+        // A count that only this list holds belongs to a listing that is over.
+        counts.retain(|count| Arc::strong_count(count) > 1);
+        counts.push(Arc::clone(&skipped));
+        Arc::new(Self { rules: Arc::clone(&self.rules), skipped, counts: Arc::clone(&self.counts) })
+    }
+
+    /// Counts a file that is no picture.
+    pub(super) fn skip(&self) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the latest listing passed over; of several at once, the one that is furthest.
+    pub(super) fn skipped(&self) -> u64 {
+        let counts = self.counts.lock().unwrap_or_else(|e| e.into_inner());
+        counts.iter().map(|count| count.load(Ordering::Relaxed)).max().unwrap_or(0)
+    }
+}
+
+impl Deref for Rules {
+    type Target = PathRules;
+
+    fn deref(&self) -> &PathRules {
+        &self.rules
+    }
+}
+
+impl PathRules {
     /// Whether to enter the folder at `path`.
     pub(super) fn enters(&self, path: &str) -> bool {
         (self.hidden || !hidden(path)) && !self.exclude.is_match(path)
@@ -107,18 +150,11 @@ impl Rules {
         if takes { Role::Picture } else { Role::Other }
     }
 
-    /// Counts a file that is no picture.
-    pub(super) fn skip(&self) {
-        self.skipped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn skipped(&self) -> u64 {
-        self.skipped.load(Ordering::Relaxed)
-    }
-
-    /// Starts the count anew with a new listing.
-    pub(super) fn restart(&self) {
-        self.skipped.store(0, Ordering::Relaxed);
+    /// Whether an archive's member would be a picture, did its name not step out of the archive.
+    pub(super) fn steps_out(&self, path: &str) -> bool {
+        path.split('/').any(|part| part == "..")
+            && !self.exclude.is_match(path)
+            && self.picture(path) == Role::Picture
     }
 }
 
@@ -181,6 +217,21 @@ mod tests {
         assert!(!rules.enters("train/bad apples"));
         assert!(rules.enters("train/good"));
         assert_eq!(rules.role_of_key("x/thumbs/1.dat"), Role::Other);
+    }
+
+    #[test]
+    fn each_listing_has_its_count() {
+        let rules = rules(&[], &[]);
+        let (first, second) = (rules.listing(), rules.listing());
+        (0..5).for_each(|_| first.skip());
+        second.skip();
+        assert_eq!(rules.skipped(), 5);
+        drop((first, second));
+        assert_eq!(rules.skipped(), 5, "until the next one begins");
+        let third = rules.listing();
+        assert_eq!(rules.skipped(), 0);
+        third.skip();
+        assert_eq!(rules.skipped(), 1);
     }
 
     #[test]

@@ -79,9 +79,9 @@ impl ListSource {
         Ok(Lines { bytes, line: Vec::new(), chunk: Bytes::new(), over: false })
     }
 
-    fn object(&self, line: String) -> Result<Option<Object>> {
-        if !self.rules.lists(&line) {
-            self.rules.skip();
+    fn object(&self, rules: &Rules, line: String) -> Result<Option<Object>> {
+        if !rules.lists(&line) {
+            rules.skip();
             return Ok(None);
         }
         let body = if line.contains("://") {
@@ -103,7 +103,7 @@ impl ListSource {
                 }
             }
         };
-        Ok(Some(Object { label: self.rules.labels.label(&line), path: line, size: 0, version: None, body }))
+        Ok(Some(Object { label: rules.labels.label(&line), path: line, size: 0, version: None, body }))
     }
 
     fn connection(&self, url: &Url) -> Result<(Connection, Path)> {
@@ -124,12 +124,11 @@ impl ListSource {
 
 impl Source for ListSource {
     fn list(&self) -> BoxStream<'_, Result<Object>> {
-        self.rules.restart();
-        let state = (self.lines(), Seen::default());
-        stream::unfold(state, move |(lines, mut seen)| async move {
+        let state = (self.lines(), Seen::default(), self.rules.listing());
+        stream::unfold(state, move |(lines, mut seen, rules)| async move {
             let mut lines = match lines {
                 Ok(lines) => lines,
-                Err(e) => return Some((Err(e), (Ok(Lines::over()), seen))),
+                Err(e) => return Some((Err(e), (Ok(Lines::over()), seen, rules))),
             };
             loop {
                 let item = match lines.next().await? {
@@ -138,13 +137,13 @@ impl Source for ListSource {
                         "appears twice in the list; the first line counts, remove the other",
                     )
                     .at(line)),
-                    Ok(line) => self.object(line),
+                    Ok(line) => self.object(&rules, line),
                     Err(e) => Err(e.at(&self.shown)),
                 };
                 match item {
                     Ok(None) => {}
-                    Ok(Some(object)) => return Some((Ok(object), (Ok(lines), seen))),
-                    Err(e) => return Some((Err(e), (Ok(lines), seen))),
+                    Ok(Some(object)) => return Some((Ok(object), (Ok(lines), seen, rules))),
+                    Err(e) => return Some((Err(e), (Ok(lines), seen, rules))),
                 }
             }
         })

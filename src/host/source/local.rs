@@ -10,7 +10,7 @@ use super::{
     filter::{Role, Rules},
     names,
 };
-use crate::{ErrorKind, Result};
+use crate::{ErrorKind, Result, host::run::SCRATCH};
 use alloc::{
     borrow::ToOwned,
     boxed::Box,
@@ -45,6 +45,8 @@ const PAGE_BYTES: usize = 4 << 20;
 ///   a folder above it is an error item, and so is a broken link that is named like a picture.
 /// - A folder or file without permission is an error item; the walk goes on.
 /// - Pipes, sockets and devices are passed over.
+/// - A folder below the input that a run has written to is not entered (it holds `.fruitcore`): the
+///   figures of its report are no pictures of the input.
 /// - Names that are not UTF-8 have each stray byte shown as `\xHH` (and a literal `\xHH` as
 ///   `\x5cxHH`), so that paths stay unique; their files are read under their true names.
 #[derive(Debug)]
@@ -62,8 +64,7 @@ impl LocalSource {
 
 impl Source for LocalSource {
     fn list(&self) -> BoxStream<'_, Result<Object>> {
-        self.rules.restart();
-        let walk = Walk::new(&self.root, self.rules.clone());
+        let walk = Walk::new(&self.root, self.rules.listing());
         let pages = stream::unfold(walk, |mut walk| async move {
             let page = blocking(move || {
                 let page = walk.page();
@@ -297,7 +298,9 @@ impl Walk {
             .at(relative));
         }
         let folder = Folder::open(format!("{relative}/"), path, real).map_err(failed)?;
-        self.stack.push(Level::Folder(folder));
+        if !folder.is_output() {
+            self.stack.push(Level::Folder(folder));
+        }
         Ok(None)
     }
 
@@ -347,6 +350,11 @@ impl Folder {
         }
         entries.sort_unstable_by(|a, b| a.key().cmp(b.key()));
         Ok(Self { relative, path, real, entries: entries.into_iter() })
+    }
+
+    /// Whether a run has written here; it makes this folder before it lists its input.
+    fn is_output(&self) -> bool {
+        self.entries.as_slice().iter().any(|entry| entry.folder && entry.name == SCRATCH)
     }
 }
 

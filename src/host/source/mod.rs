@@ -92,6 +92,7 @@ pub trait Source: Send + Sync {
 
 pub(crate) use connect::Service;
 pub(crate) use errors::explain;
+pub(crate) use options::EXTENSIONS;
 
 /// What stands behind an output's URL; opened with the settings that reading it would use.
 pub(crate) struct OutputPlace {

@@ -61,7 +61,7 @@ impl Default for SourceOptions {
 }
 
 /// Endings of pictures that the decoder reads.
-const EXTENSIONS: [&str; 11] =
+pub(crate) const EXTENSIONS: [&str; 11] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"];
 
 /// How often and how long to try against a store on a network.

@@ -5,7 +5,7 @@ use super::{
     archive::{Seen, admit, special},
     bytes_in::ByteStream,
     connect::Connection,
-    filter::{Packing, Role, Rules},
+    filter::{Packing, Rules},
     tar::{self, BLOCK, Headers, Next},
 };
 use crate::Result;
@@ -82,14 +82,16 @@ impl RemoteArchive {
             }
             Next::File(name, size) => {
                 let path = format!("{}{name}", self.prefix);
-                if rules.role_of_key(&path) != Role::Picture {
-                    rules.skip();
-                    self.pass(size).await?;
-                    return Ok(None);
-                }
-                if let Err(e) = admit(&mut self.seen, &path, size, rules) {
-                    self.pass(size).await?;
-                    return Ok(Some(Err(e)));
+                match admit(&mut self.seen, &path, size, rules) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.pass(size).await?;
+                        return Ok(None);
+                    }
+                    Err(e) => {
+                        self.pass(size).await?;
+                        return Ok(Some(Err(e)));
+                    }
                 }
                 let body = Body::Inline(self.take(size).await?);
                 let version = self.version.as_ref().map(|v| format!("{v}@{content_at}"));

@@ -58,8 +58,7 @@ impl StoreSource {
 
 impl Source for StoreSource {
     fn list(&self) -> BoxStream<'_, Result<Object>> {
-        self.rules.restart();
-        let walk = Walk { source: self, stack: Vec::new(), begun: false };
+        let walk = Walk { source: self, rules: self.rules.listing(), stack: Vec::new(), begun: false };
         stream::unfold(walk, |mut walk| async move { walk.next().await.map(|item| (item, walk)) }).boxed()
     }
 
@@ -121,6 +120,7 @@ pub(super) async fn fetch(
 /// An ongoing listing.
 struct Walk<'a> {
     source: &'a StoreSource,
+    rules: Arc<Rules>,
     stack: Vec<Level>,
     begun: bool,
 }
@@ -148,7 +148,7 @@ impl Walk<'_> {
         }
         loop {
             let child = match self.stack.last_mut()? {
-                Level::Archive(archive) => match archive.next(&self.source.rules).await {
+                Level::Archive(archive) => match archive.next(&self.rules).await {
                     Some(item) => return Some(item),
                     None => None,
                 },
@@ -170,7 +170,7 @@ impl Walk<'_> {
                     continue;
                 }
                 Some(Child::Folder(folder)) => {
-                    if !self.source.rules.enters(self.relative(&folder)) {
+                    if !self.rules.enters(self.relative(&folder)) {
                         continue;
                     }
                     self.enter(&folder).await.map(|()| None).map_err(|e| e.at(folder.to_string()))
@@ -221,11 +221,10 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, meta: ObjectMeta) -> Option<Object> {
-        let rules = &self.source.rules;
         let path: String = self.relative(&meta.location).into();
-        match rules.role_of_key(&path) {
+        match self.rules.role_of_key(&path) {
             Role::Other => {
-                rules.skip();
+                self.rules.skip();
                 None
             }
             Role::Archive(packing) => {
@@ -233,7 +232,7 @@ impl Walk<'_> {
                 None
             }
             Role::Picture => Some(Object {
-                label: rules.labels.label(&path),
+                label: self.rules.labels.label(&path),
                 path,
                 size: meta.size,
                 version: version(&meta),

@@ -115,13 +115,15 @@ pub(super) fn padded(size: u64) -> u64 {
     size.saturating_add(BLOCK as u64 - 1) / BLOCK as u64 * BLOCK as u64
 }
 
-/// Names relative to the archive: without `./` and `/` in front.
+/// Names relative to the archive: without parts that mean nothing, in front (`./`, `/`) or within.
 fn clean(name: &str) -> String {
-    let mut name = name;
-    while let Some(rest) = name.strip_prefix("./").or_else(|| name.strip_prefix('/')) {
-        name = rest;
+    let parts: Vec<_> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let mut clean = parts.join("/");
+    // What ends in `/` is a folder.
+    if name.ends_with('/') {
+        clean.push('/');
     }
-    name.into()
+    clean
 }
 
 pub(super) fn damaged(what: &str) -> crate::Error {

@@ -186,6 +186,19 @@ impl Cache {
         compare(&path, Some(entry))
     }
 
+    /// The published checkpoint that a file is by its place in this cache, by the SHA-256 recorded here at
+    /// the first fetch, or by its name. Those whose publisher states a SHA-256 are known by that alone.
+    pub(crate) fn entry_of(&self, path: &Path, sha256: &str) -> Option<&'static Entry> {
+        let find = |is: &dyn Fn(&Entry) -> bool| {
+            list().iter().find(|e| !matches!(e.digest, Digest::Sha256(_)) && is(e))
+        };
+        let place = fs::canonicalize(path).ok();
+        let here = |e: &Entry| place.is_some() && fs::canonicalize(self.path(e)).ok() == place;
+        let fetched = |e: &Entry| recorded(&self.path(e)).is_some_and(|hex| hex.eq_ignore_ascii_case(sha256));
+        let called = |e: &Entry| path.file_name().is_some_and(|name| *name == *e.file_name());
+        find(&here).or_else(|| find(&fetched)).or_else(|| find(&called))
+    }
+
     /// Computes any file's digest and compares it with the published checkpoint of the same name or
     /// digest.
     ///
@@ -260,14 +273,10 @@ fn compare(path: &Path, entry: Option<&'static Entry>) -> Result<Verified> {
     let with_md5 = entry.is_some_and(|e| matches!(e.digest, Digest::Md5(_)));
     let hashes = hash(path, with_md5).map_err(|e| io(e, "a readable file").at(shown.clone()))?;
     let entry = entry.or_else(|| by_digest(&hashes.sha256));
-    let recorded = || {
-        let text = fs::read_to_string(record_of(path)).ok()?;
-        text.split_whitespace().next().map(ToString::to_string)
-    };
     let (expected, found, proof) = match entry.map(|e| e.digest) {
         Some(Digest::Sha256(hex)) => (Some(hex.to_string()), hashes.sha256.clone(), Proof::Sha256),
         Some(Digest::Md5(hex)) => (Some(hex.to_string()), hashes.md5.unwrap_or_default(), Proof::Md5),
-        Some(_) => (recorded(), hashes.sha256.clone(), Proof::Recorded),
+        Some(_) => (recorded(path), hashes.sha256.clone(), Proof::Recorded),
         None => (None, String::new(), Proof::None),
     };
     match expected {
@@ -283,6 +292,12 @@ fn compare(path: &Path, entry: Option<&'static Entry>) -> Result<Verified> {
         Some(_) => Ok(Verified { path: path.into(), entry, sha256: hashes.sha256, proof }),
         None => Ok(Verified { path: path.into(), entry, sha256: hashes.sha256, proof: Proof::None }),
     }
+}
+
+/// A file's SHA-256 at first fetch.
+fn recorded(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(record_of(path)).ok()?;
+    text.split_whitespace().next().map(ToString::to_string)
 }
 
 /// Where a file's SHA-256 at first fetch is kept, in `sha256sum`'s format.
