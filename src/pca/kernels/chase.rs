@@ -98,7 +98,9 @@ unsafe fn reflector<S: Doubles, const R: usize>(s: S, column: *mut f64, x: [S::V
         for i in 0..R {
             head = s.fma(x[i], unit[i], head);
         }
-        let (beta, tau, by) = factors(s.sum(head), s.sum(squares));
+        // Not libm's root: what it is made of is slow beside wide registers.
+        let root = |x: f64| s.sum(s.fma(s.sqrt(s.splat(x)), s.splat(1.0 / S::LANES as f64), s.splat(0.0)));
+        let (beta, tau, by) = factors(s.sum(head), s.sum(squares), root);
         let by = s.splat(by);
         store::<S, R>(s, to, core::array::from_fn(|i| s.fma(tail[i], by, unit[i])));
         let beta = s.splat(beta);
@@ -107,14 +109,14 @@ unsafe fn reflector<S: Doubles, const R: usize>(s: S, column: *mut f64, x: [S::V
     }
 }
 
-/// `beta`, `tau` and what a tail is multiplied by, from a column's head and its tail's squares; `tau` is zero if the
+/// `beta`, `tau` and what a tail is multiplied by, from a column's head, its tail's squares and the square root; `tau` is zero if the
 /// reflector is the identity.
 #[inline(always)]
-pub(in super::super) fn factors(head: f64, squares: f64) -> (f64, f64, f64) {
+pub(in super::super) fn factors(head: f64, squares: f64, root: impl Fn(f64) -> f64) -> (f64, f64, f64) {
     if squares < NOTHING {
         return (head, 0.0, 0.0);
     }
-    let beta = -libm::copysign(libm::sqrt(head * head + squares), head);
+    let beta = -root(head * head + squares).copysign(head);
     (beta, (beta - head) / beta, 1.0 / (head - beta))
 }
 

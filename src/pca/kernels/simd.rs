@@ -21,6 +21,8 @@ pub(super) unsafe trait Doubles: Copy {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The square root of each lane.
+    fn sqrt(self, a: Self::V) -> Self::V;
     /// The sum of the lanes.
     fn sum(self, a: Self::V) -> f64;
     /// The sum of each register's lanes.
@@ -72,6 +74,10 @@ unsafe impl Doubles for Plain {
         core::array::from_fn(|i| a[i] - b[i])
     }
     #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        a.map(libm::sqrt)
+    }
+    #[inline(always)]
     fn sum(self, a: Self::V) -> f64 {
         (a[0] + a[2]) + (a[1] + a[3])
     }
@@ -96,7 +102,7 @@ unsafe impl Doubles for Plain {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! doubles {
     ($set:ident, $lanes:literal, $v:ident, $splat:ident, $fma:expr, $add:ident, $sub:ident,
-     $load:ident, $widen:expr, $store:ident, $prefetch:expr, $sum:expr $(, $sums:expr)?) => {
+     $load:ident, $widen:expr, $store:ident, $prefetch:expr, $sqrt:ident, $sum:expr $(, $sums:expr)?) => {
         // SAFETY: constructing the type is unsafe and demands the instructions.
         unsafe impl Doubles for $set {
             const LANES: usize = $lanes;
@@ -121,6 +127,11 @@ macro_rules! doubles {
             fn sub(self, a: Self::V, b: Self::V) -> Self::V {
                 // SAFETY: a value of this type proves the instruction.
                 unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            fn sqrt(self, a: Self::V) -> Self::V {
+                // SAFETY: a value of this type proves the instruction.
+                unsafe { $sqrt(a) }
             }
             #[inline(always)]
             fn sum(self, a: Self::V) -> f64 {
@@ -176,6 +187,7 @@ mod x86 {
         |p| _mm256_cvtps_pd(_mm_loadu_ps(p)),
         _mm256_storeu_pd,
         |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast()),
+        _mm256_sqrt_pd,
         |a| {
             let halves = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd::<1>(a));
             _mm_cvtsd_f64(_mm_add_sd(halves, _mm_unpackhi_pd(halves, halves)))
@@ -193,6 +205,7 @@ mod x86 {
         |p| _mm512_cvtps_pd(_mm256_loadu_ps(p)),
         _mm512_storeu_pd,
         |p: *const f64| _mm_prefetch::<_MM_HINT_T0>(p.cast()),
+        _mm512_sqrt_pd,
         |a| _mm512_reduce_add_pd(a),
         each
     );
@@ -259,6 +272,7 @@ mod neon {
         |p| vcvt_f64_f32(vld1_f32(p)),
         vst1q_f64,
         |_| (),
+        vsqrtq_f64,
         |a| vaddvq_f64(a)
     );
 }
@@ -289,6 +303,10 @@ mod wasm {
         #[inline(always)]
         fn sub(self, a: Self::V, b: Self::V) -> Self::V {
             f64x2_sub(a, b)
+        }
+        #[inline(always)]
+        fn sqrt(self, a: Self::V) -> Self::V {
+            f64x2_sqrt(a)
         }
         #[inline(always)]
         fn sum(self, a: Self::V) -> f64 {

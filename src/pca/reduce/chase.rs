@@ -12,13 +12,7 @@ pub(super) struct Chased {
 }
 
 /// Sweeps that go down the matrix right behind one another, so that its columns come from the nearest cache.
-const TRAIN: usize = 4;
-
-/// Steps of each sweep of a train between two meetings.
-const STRIDE: usize = 3;
-
-/// Strides from a train to the next: both work at a time, on columns of their own.
-const APART: usize = 3;
+const TOGETHER: usize = 4;
 
 /// Sweeps whose reflectors are applied together, for the same reason.
 const TURNED: usize = 24;
@@ -35,22 +29,20 @@ pub(super) fn chase(kernels: &Kernels, band: &Band, d: usize) -> (Vec<f64>, Vec<
     let count = (0..sweeps).map(|j| steps(d, j)).sum::<usize>();
     let (mut v, mut tau) = (Lines::zeros(count * WIDTH), alloc::vec![0.0; count]);
     let mut rest = (&mut v[..], &mut tau[..]);
-    let mut trains = Vec::with_capacity(sweeps.div_ceil(TRAIN));
-    for first in (0..sweeps).step_by(TRAIN) {
-        let sweeps = (first..sweeps.min(first + TRAIN)).map(|j| {
+    for first in (0..sweeps).step_by(TOGETHER) {
+        let together = (first..sweeps.min(first + TOGETHER)).map(|j| {
             let ((v, tau), n) = (core::mem::take(&mut rest), steps(d, j));
             let ((v, v_rest), (tau, tau_rest)) = (v.split_at_mut(n * WIDTH), tau.split_at_mut(n));
             rest = (v_rest, tau_rest);
             Sweep { column: j, v: v.as_chunks_mut().0, tau }
         });
-        trains.push(Train { sweeps: sweeps.collect(), first, time: 0, end: steps(d, first) + TRAIN });
-    }
-    let (mut gone, mut wave) = (0, 0);
-    while gone < trains.len() {
-        let on_the_way = trains.len().min(wave / APART + 1);
-        advance(kernels, &mut trains[gone..on_the_way], &mut columns, 0);
-        gone += trains[gone..on_the_way].iter().take_while(|train| train.time >= train.end).count();
-        wave += 1;
+        let mut together: Vec<_> = together.collect();
+        for time in 0..steps(d, first) + together.len() {
+            // A step may follow the next one of the sweep before.
+            for (lag, sweep) in together.iter_mut().enumerate() {
+                time.checked_sub(lag).into_iter().for_each(|step| sweep.go_on(kernels, &mut columns, step));
+            }
+        }
     }
     let diagonal = columns.iter().step_by(DEEP).take(d).copied().collect();
     let off = columns.iter().skip(1).step_by(DEEP).take(sweeps).copied().collect();
@@ -65,58 +57,13 @@ struct Sweep<'a> {
     tau: &'a mut [f64],
 }
 
-/// Sweeps of neighbouring columns, each one step behind the one before.
-struct Train<'a> {
-    sweeps: Vec<Sweep<'a>>,
-    first: usize,
-    /// Steps of the first sweep that are done.
-    time: usize,
-    end: usize,
-}
-
-impl Train<'_> {
-    /// The first column that it will still change.
-    fn low(&self) -> usize {
-        let last = self.first + TRAIN;
-        self.time.checked_sub(TRAIN).map_or(self.first, |steps| last + steps * WIDTH)
-    }
-
-    /// Goes on for a stride; the columns are those from `origin` on.
-    fn advance(&mut self, kernels: &Kernels, columns: &mut [f64], origin: usize) {
-        for time in self.time..self.time + STRIDE {
-            for (lag, sweep) in self.sweeps.iter_mut().enumerate() {
-                // A step may follow the next one of the sweep before.
-                let Some(step) = time.checked_sub(lag).filter(|step| *step < sweep.tau.len()) else {
-                    continue;
-                };
-                let (done, v) = sweep.v.split_at_mut(step);
-                let before = done.last().map(|v| (v, sweep.tau[step - 1]));
-                let from = sweep.column + before.map_or(0, |_| 1 + (step - 1) * WIDTH);
-                sweep.tau[step] = kernels.chase(&mut columns[(from - origin) * DEEP..], before, &mut v[0]);
-            }
-        }
-        self.time += STRIDE;
-    }
-}
-
-/// A stride of all trains, the first of which is farthest down; the columns are those from `origin` on.
-fn advance(kernels: &Kernels, trains: &mut [Train<'_>], columns: &mut [f64], origin: usize) {
-    let (ahead, behind) = trains.split_at_mut(trains.len() / 2);
-    match (ahead, behind) {
-        ([], trains) => trains.iter_mut().for_each(|train| train.advance(kernels, columns, origin)),
-        (ahead, behind) => {
-            let low = ahead.iter().map(Train::low).min().unwrap_or(origin);
-            let (above, below) = columns.split_at_mut((low - origin) * DEEP);
-            let first = || advance(kernels, ahead, below, low);
-            let second = || advance(kernels, behind, above, origin);
-            #[cfg(feature = "rayon")]
-            rayon::join(first, second);
-            #[cfg(not(feature = "rayon"))]
-            {
-                first();
-                second();
-            }
-        }
+impl Sweep<'_> {
+    /// Does a step, if there are as many.
+    fn go_on(&mut self, kernels: &Kernels, columns: &mut [f64], step: usize) {
+        let Some((done, [v, ..])) = self.v.split_at_mut_checked(step) else { return };
+        let before = done.last().map(|v| (v, self.tau[step - 1]));
+        let from = self.column + before.map_or(0, |_| 1 + (step - 1) * WIDTH);
+        self.tau[step] = kernels.chase(&mut columns[from * DEEP..], before, v);
     }
 }
 

@@ -18,7 +18,7 @@ impl Column {
     /// From the row that it makes the last with a value in this column, and the sums of the products of this
     /// column with each over the rows below.
     pub(super) fn new(at: usize, head: &Row, sums: &Row) -> Self {
-        let (beta, tau, by) = factors(head[at], sums[at]);
+        let (beta, tau, by) = factors(head[at], sums[at], libm::sqrt);
         let along = core::array::from_fn(|l| head[l] + by * sums[l]);
         Self { at, beta, tau, by, along }
     }
