@@ -3,10 +3,13 @@
 
 mod support;
 
-use fruitcore::ErrorKind;
-use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
+use burn::tensor::Device;
+use fruitcore::featurize::NetworkFeaturizer;
+use fruitcore::featurize::network::{NetworkKind, NetworkSpec, Variant};
 use fruitcore::featurize::weights::{Checkpoint, WeightSource};
+use fruitcore::{Error, ErrorKind};
 use proptest::prelude::*;
+use safetensors::{SafeTensors, tensor::TensorView};
 use std::sync::LazyLock;
 use support::bundle;
 
@@ -116,6 +119,118 @@ fn what_is_no_checkpoint_is_named() {
     tar[0] = b'x';
     tar[257..262].copy_from_slice(b"ustar");
     assert!(Checkpoint::from_bytes(tar).err().unwrap().message().contains("tar archive"));
+}
+
+/// A depthwise convolution of every file.
+const LAYER: &str = "features.3.conv.1.0.weight";
+
+/// What a message about `file` calls it.
+fn looks(file: &str) -> &'static str {
+    match file {
+        "safetensors" => "is a safetensors file of mobilenet-v2 (torchvision names, with top), 31",
+        "pth" => "is a PyTorch .pth of mobilenet-v2 (torchvision names, with top), 314 tensors",
+        "legacy pth" => {
+            "is a PyTorch .pth (format before 1.6) of mobilenet-v2 (torchvision names, with top), 314"
+        }
+        "h5" => "is a Keras .h5 model of mobilenet-v2 (notop), 105 layers",
+        "weights.h5" => "is a Keras .weights.h5 of mobilenet-v2 (notop), 105 layers",
+        _ => "is a Keras .keras archive of mobilenet-v2 (with top), 105 layers",
+    }
+}
+
+/// What the network of `file` says about altered bytes; the check and the build agree.
+fn refusal(file: &str, bytes: Vec<u8>) -> Error {
+    let variant =
+        if file.contains("pth") || file == "safetensors" { Variant::Torchvision } else { Variant::Keras };
+    let width = if file == "legacy pth" { 1.0 } else { 0.35 };
+    let spec = NetworkSpec::new(NetworkKind::MobileNetV2).variant(variant).width(width);
+    let checkpoint = Checkpoint::from_bytes(bytes).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let error = checkpoint.check(&spec).expect_err(file);
+    let built = NetworkFeaturizer::new(&spec.graph().unwrap(), &checkpoint, &Device::default());
+    assert_eq!(built.err().expect(file).to_string(), error.to_string(), "{file}");
+    error
+}
+
+/// The file with other bytes, as many, wherever `from` is.
+fn altered(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut out = bytes.to_vec();
+    let places: Vec<usize> = (0..=out.len() - from.len()).filter(|&i| out[i..].starts_with(from)).collect();
+    assert!(!places.is_empty(), "nothing to alter");
+    places.into_iter().for_each(|at| out[at..at + to.len()].copy_from_slice(to));
+    out
+}
+
+/// The file, saved again after `edit` of its tensors.
+fn saved(bytes: &[u8], edit: impl Fn(&mut Vec<(String, TensorView<'_>)>)) -> Vec<u8> {
+    let mut tensors = SafeTensors::deserialize(bytes).unwrap().tensors();
+    edit(&mut tensors);
+    safetensors::serialize(tensors, None).unwrap()
+}
+
+fn says(file: &str, error: &Error, kind: ErrorKind, object: &str, parts: &[&str]) {
+    assert_eq!((error.kind(), error.object()), (kind, Some(object)), "{file}: {error}");
+    for part in parts.iter().chain([&looks(file)]) {
+        assert!(error.message().contains(part), "{file}: `{part}` is not in: {error}");
+    }
+}
+
+#[test]
+fn a_file_that_lacks_a_tensor_says_which() {
+    for (file, bytes) in FILES.iter() {
+        let without = match *file {
+            "safetensors" => saved(bytes, |all| all.retain(|(name, _)| name != LAYER)),
+            // Under a name that no network knows.
+            "pth" | "legacy pth" => {
+                altered(bytes, LAYER.as_bytes(), LAYER.replace("weight", "weighs").as_bytes())
+            }
+            _ => altered(bytes, b"block_2_depthwise", b"block_2_depthwisf"),
+        };
+        let expected =
+            if *file == "legacy pth" { "expected [144, 1, 3, 3]" } else { "expected [48, 1, 3, 3]" };
+        let error = refusal(file, without);
+        says(file, &error, ErrorKind::NotFound, LAYER, &[expected, "it is not in the file"]);
+    }
+}
+
+#[test]
+fn a_tensor_of_another_shape_is_named_with_both_shapes() {
+    for (file, bytes) in FILES.iter() {
+        let (bytes, object, parts) = match *file {
+            "safetensors" => {
+                let halved = saved(bytes, |all| {
+                    let (_, view) = all.iter_mut().find(|(name, _)| name == LAYER).unwrap();
+                    let half = &view.data()[..view.data().len() / 2];
+                    *view = TensorView::new(view.dtype(), vec![24, 1, 3, 3], half).unwrap();
+                });
+                (halved, LAYER, vec!["expected [48, 1, 3, 3]", "found [24, 1, 3, 3]"])
+            }
+            "pth" | "legacy pth" => {
+                // In the pickle, behind the name: BININT1 of each axis between MARK and TUPLE.
+                let outputs = if *file == "pth" { 48 } else { 144 };
+                let name = bytes.windows(LAYER.len()).position(|w| w == LAYER.as_bytes()).unwrap();
+                let (before, behind) = bytes.split_at(name);
+                let size = [b'(', b'K', outputs, b'K', 1, b'K', 3, b'K', 3, b't'];
+                let at = behind.windows(size.len()).position(|w| w == size).unwrap();
+                let mut behind = behind.to_vec();
+                behind[at + 2] = 24;
+                let expected =
+                    if *file == "pth" { "expected [48, 1, 3, 3]" } else { "expected [144, 1, 3, 3]" };
+                ([before, &behind].concat(), LAYER, vec![expected, "found [24, 1, 3, 3]"])
+            }
+            _ => {
+                // The first convolution's dataspace, the only one of this shape.
+                let shape = |out: u64| [3, 3, 3, out].map(u64::to_le_bytes).concat();
+                let halved = altered(bytes, &shape(16), &shape(8));
+                (
+                    halved,
+                    "features.0.0.weight",
+                    vec!["expected [16, 3, 3, 3]", "found [8, 3, 3, 3]", "[3, 3, 3, 8] in the file"],
+                )
+            }
+        };
+        says(file, &refusal(file, bytes), ErrorKind::Shape, object, &parts);
+    }
 }
 
 #[test]

@@ -1,9 +1,12 @@
-//! Scaler and PCA against scikit-learn, on matrices both sides generate.
-//! The expected values come from `tests/golden/pca/make_sklearn.py`.
+//! Scaler and PCA against scikit-learn, on matrices both sides generate and on a network's features.
+//! The expected values come from `tests/golden/pca/make_sklearn.py` and `make_real.py`.
 
 use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Projection, Rows, Scaling};
 use fruitcore::scale::StandardScaler;
+use half::f16;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use serde_json::Value;
+use std::io::Read;
 
 struct Generator(u64);
 
@@ -196,4 +199,76 @@ fn the_scaler_agrees() {
             near("scale", &scaler.std(), &case["scale"], 1e-11 * scale);
         }
     });
+}
+
+/// Rows of a file of `make_real.py`, front to back.
+struct Real(StreamingDecoder<&'static [u8], FrameDecoder>);
+
+impl Real {
+    fn header(&mut self) -> Value {
+        let line: Vec<u8> = self.0.by_ref().bytes().map(Result::unwrap).take_while(|b| *b != b'\n').collect();
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    fn take<const N: usize, T>(&mut self, count: usize, read: impl Fn([u8; N]) -> T) -> Vec<T> {
+        let mut bytes = vec![0; count * N];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes.chunks_exact(N).map(|b| read(b.try_into().unwrap())).collect()
+    }
+}
+
+/// A network's features of photographs, with more columns than rows and with fewer.
+#[test]
+fn real_features_agree() {
+    let file: &[u8] = include_bytes!("golden/pca/real.bin.zst");
+    let mut file = Real(StreamingDecoder::new(file).unwrap());
+    let header = file.header();
+    let size = |v: &Value| v.as_u64().unwrap() as usize;
+    let (n, width, keep) = (size(&header["rows"][0]), size(&header["rows"][1]), size(&header["keep"]));
+    let all = file.take(n * width, |b| f16::from_le_bytes(b).to_f32());
+    assert!(n >= 290 && keep == 50, "{header}");
+    let cases = header["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 4);
+    for case in cases {
+        let d = size(&case["columns"]);
+        let ratios = file.take(keep, f64::from_le_bytes);
+        let components = file.take(keep * d, |b| f64::from(f32::from_le_bytes(b)));
+        let projected = file.take(n * keep, |b| f64::from(f32::from_le_bytes(b)));
+
+        let x: Vec<f32> = all.chunks(width).flat_map(|r| &r[..d]).copied().collect();
+        let mut pca = CovariancePca::new(d).unwrap();
+        for rows in x.chunks(32 * d) {
+            pca.partial_fit(Rows::new(rows, d).unwrap()).unwrap();
+        }
+        let scaling = if case["scaled"] == true { Scaling::Standard } else { Scaling::None };
+        let p = pca.fit_scaled(Keep::Count(keep), scaling).unwrap();
+
+        let found = p.explained_variance_ratio();
+        let ratio = found.iter().zip(&ratios).map(|(f, e)| (f - e).abs() / e).fold(0.0, f64::max);
+        // Each component's angle to its twin, then the largest between the spaces: its sine is at most the norm
+        // of what is left of our basis outside of theirs.
+        let (mut own, mut left) = (0.0f64, 0.0);
+        for (ours, twin) in p.components().chunks(d).zip(components.chunks(d)) {
+            let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+            own = own.max(ours.iter().zip(twin).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt());
+            let mut rest = ours.to_vec();
+            for theirs in components.chunks(d) {
+                let along = dot(ours, theirs);
+                rest.iter_mut().zip(theirs).for_each(|(r, t)| *r -= along * t);
+            }
+            left += dot(&rest, &rest);
+        }
+        let angle = left.sqrt().asin();
+        let mut out = vec![0.0; n * keep];
+        p.transform_into(Rows::new(&x, d).unwrap(), &mut out).unwrap();
+        let largest = projected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let row =
+            out.iter().zip(&projected).map(|(f, e)| (f64::from(*f) - e).abs()).fold(0.0, f64::max) / largest;
+        println!("{case}: ratio {ratio:.1e}, angle {angle:.1e}, component {own:.1e}, rows {row:.1e}");
+        assert!(ratio <= 1e-6, "{case}: ratio {ratio:e}");
+        assert!(angle <= 1e-4, "{case}: angle {angle:e}");
+        assert!(own <= 1e-4, "{case}: component {own:e}");
+        assert!(row <= 1e-5, "{case}: rows {row:e}");
+    }
+    assert_eq!(file.0.bytes().count(), 0);
 }

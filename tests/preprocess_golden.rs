@@ -7,7 +7,12 @@ mod pictures;
 use fruitcore::preprocess::{Preset, Recipe, RecipePreprocessor};
 use fruitcore::{Frame, PixelFormat, Preprocessor};
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    sync::OnceLock,
+};
 
 fn golden(name: &str) -> Vec<u8> {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/golden/preprocess", name].iter().collect();
@@ -138,25 +143,39 @@ fn presets_give_the_floats_of_their_peers() {
     let (peers, keras) = (index("peers.json"), index("keras.json"));
     let pictures = Picture::all(&peers);
     let mut worst = 0.0f32;
-    let mut seen = Vec::new();
+    let mut seen: BTreeMap<(String, usize), BTreeSet<usize>> = BTreeMap::new();
     for (cases, blob) in [(&peers["presets"], "presets.bin"), (&keras["cases"], "keras.bin")] {
         let blob = golden(blob);
         for case in cases.as_array().unwrap().iter().filter(|c| c.get("preset").is_some()) {
             let preset: Preset = case["preset"].as_str().unwrap().parse().unwrap();
-            let picture = &pictures[number(&case["picture"])];
-            let mut preprocessor = RecipePreprocessor::new(preset.recipe(number(&case["size"])).unwrap());
+            let (picture, size) = (number(&case["picture"]), number(&case["size"]));
+            seen.entry((preset.to_string(), size)).or_default().insert(picture);
+            let picture = &pictures[picture];
+            let mut preprocessor = RecipePreprocessor::new(preset.recipe(size).unwrap());
             let mut out = vec![f32::NAN; preprocessor.output_shape().iter().product()];
             preprocessor.preprocess_into(&picture.frame(), &mut out).unwrap();
             let error = relative(&spread(&out, 400), &floats(&blob, case));
-            let (w, h, size) = (picture.width, picture.height, &case["size"]);
+            let (w, h) = (picture.width, picture.height);
             assert!(error <= 1e-5, "{preset} at {size} of {w}x{h}: relative error {error}");
             worst = worst.max(error);
-            seen.push(preset);
+            // The sum knows every byte that the peer normalised, the floats only some.
+            let levels = preprocessor.picture(&picture.frame()).unwrap();
+            let want = case["crc32"].as_u64().unwrap();
+            assert_eq!(u64::from(crc32(levels.data())), want, "{preset} at {size} of {w}x{h}: other bytes");
         }
     }
     println!("presets: largest relative difference {worst:e}");
-    let missing: Vec<_> = Preset::ALL.iter().filter(|p| !seen.contains(p)).collect();
-    assert!(missing.is_empty(), "no vectors for {missing:?}");
+    for preset in Preset::ALL {
+        let mut sizes = seen.iter().filter(|((name, _), _)| *name == preset.to_string()).peekable();
+        assert!(sizes.peek().is_some(), "no vectors for {preset}");
+        for ((_, size), of) in sizes {
+            assert!(of.len() >= 30, "{preset} at {size}: {} pictures", of.len());
+            for extreme in [(1, 1), (4000, 3000)] {
+                let there = of.iter().any(|&i| (pictures[i].width, pictures[i].height) == extreme);
+                assert!(there, "{preset} at {size}: none of {extreme:?}");
+            }
+        }
+    }
 }
 
 #[test]

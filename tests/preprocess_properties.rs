@@ -234,6 +234,36 @@ fn equalising_gray_through_rgb_changes_nothing_but_luma() {
     assert!(out.chunks(3).all(|c| c[0] == c[1] && c[1] == c[2]));
 }
 
+/// Mean and std are those of the output's channels, whatever colour they are.
+#[test]
+fn channel_order_is_the_order_of_the_planes() {
+    let custom = r#"{"custom": {"divisor": 2, "mean": [1, 2, 3], "std": [1, 2, 4]}}"#;
+    let method = |x: f32, c: usize| (x / 2.0 - [1.0, 2.0, 3.0][c]) / [1.0, 2.0, 4.0][c];
+    let pixels: [u8; 12] = [10, 20, 30, 11, 22, 33, 0, 128, 255, 7, 5, 3];
+    for filter in ["pillow-nearest", "tf-bilinear"] {
+        for (format, channels) in [(PixelFormat::Rgb, 3), (PixelFormat::Bgr, 3), (PixelFormat::Gray, 1)] {
+            let frame = Frame::new(format, 2, 2, &pixels[..4 * channels]).unwrap();
+            for (order, planes) in [("rgb", [0, 1, 2]), ("bgr", [2, 1, 0])] {
+                let recipe = format!(
+                    r#"{{"version": 1, "steps": [
+                        {{"step": "resize", "filter": "{filter}", "to": {{"exact": {{"height": 2, "width": 2}}}}}},
+                        {{"step": "channel-order", "order": "{order}"}}, {{"step": "normalize", "method": {custom}}}
+                    ]}}"#
+                );
+                let mut out = [f32::NAN; 12];
+                let recipe = Recipe::from_json(&recipe).unwrap();
+                RecipePreprocessor::new(recipe).preprocess_into(&frame, &mut out).unwrap();
+                let want: [f32; 12] = core::array::from_fn(|i| {
+                    let (c, pixel) = (i / 4, i % 4);
+                    let colour = if format == PixelFormat::Bgr { 2 - planes[c] } else { planes[c] };
+                    method(f32::from(pixels[pixel * channels + colour.min(channels - 1)]), c)
+                });
+                assert_eq!(out, want, "{filter} {format:?} {order}");
+            }
+        }
+    }
+}
+
 #[test]
 fn presets_survive_json() {
     for preset in Preset::ALL {

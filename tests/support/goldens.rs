@@ -1,4 +1,4 @@
-//! Reads `tests/golden/networks/{torchvision,keras}.bin`.
+//! Reads `tests/golden/networks/{torchvision,keras,timm}.bin`.
 
 use fruitcore::featurize::network::{NetworkSpec, Tap, Variant};
 use serde_json::Value;
@@ -15,10 +15,18 @@ pub(crate) struct Golden {
 
 /// Every case of one variant.
 pub(crate) fn goldens(variant: Variant) -> Vec<Golden> {
-    let file: &[u8] = match variant {
-        Variant::Torchvision => include_bytes!("../golden/networks/torchvision.bin"),
-        _ => include_bytes!("../golden/networks/keras.bin"),
-    };
+    match variant {
+        Variant::Torchvision => read(variant, include_bytes!("../golden/networks/torchvision.bin")),
+        _ => read(variant, include_bytes!("../golden/networks/keras.bin")),
+    }
+}
+
+/// Those of timm, whose networks are torchvision's.
+pub(crate) fn timm() -> Vec<Golden> {
+    read(Variant::Torchvision, include_bytes!("../golden/networks/timm.bin"))
+}
+
+fn read(variant: Variant, file: &[u8]) -> Vec<Golden> {
     let end = file.iter().position(|&b| b == b'\n').expect("a header line");
     let header: Value = serde_json::from_slice(&file[..end]).expect("a JSON header");
     let mut values =
@@ -40,7 +48,7 @@ pub(crate) fn goldens(variant: Variant) -> Vec<Golden> {
             Golden { spec, count, feature_len, features }
         })
         .collect();
-    assert_eq!(values.next(), None, "{variant}.bin holds more than its header says");
+    assert_eq!(values.next(), None, "more than the header says");
     read
 }
 

@@ -1,4 +1,5 @@
-"""The networks and sizes whose features are compared; shared by the two make_ scripts.
+"""The networks and sizes whose features are compared; shared by make_keras.py and
+make_torchvision.py.
 
 A case: tap, network, width, height x width of the pictures, number of pictures.
 """

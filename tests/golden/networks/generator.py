@@ -87,6 +87,47 @@ def torch_state(model):
     }
 
 
+def timm_tensor(network, name, shape):
+    """The values of a tensor of timm's, which has names of its own and convolutions for VGG's linear layers."""
+    layer, leaf = name.rsplit(".", 1)
+    if network == "vgg16":
+        layer = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}.get(
+            layer, layer
+        )
+    if network == "mobilenetv2_100":
+        fixed = {
+            "conv_stem": "features.0.0",
+            "bn1": "features.0.1",
+            "conv_head": "features.18.0",
+            "bn2": "features.18.1",
+            "classifier": "classifier.1",
+        }
+        if layer in fixed:
+            layer = fixed[layer]
+        else:
+            _, stage, block, part = layer.split(".")
+            index = [1, 2, 4, 7, 11, 14, 17][int(stage)] + int(block)
+            if index == 1:
+                at = {"conv_dw": "0.0", "bn1": "0.1", "conv_pw": "1", "bn2": "2"}[part]
+            else:
+                at = {"conv_pw": "0.0", "bn1": "0.1", "conv_dw": "1.0", "bn2": "1.1", "conv_pwl": "2", "bn3": "3"}[part]
+            layer = f"features.{index}.conv.{at}"
+    flat = (shape[0], shape[1] * shape[2] * shape[3]) if layer.startswith("classifier") and len(shape) == 4 else shape
+    return tensor(f"{layer}.{leaf}", flat).reshape(shape)
+
+
+def timm_state(network):
+    """A state_dict for timm's vgg16, resnet50 or mobilenetv2_100."""
+    import timm
+    import torch
+
+    state = timm.create_model(network, pretrained=False).state_dict()
+    return {
+        name: value if name.endswith("num_batches_tracked") else torch.from_numpy(timm_tensor(network, name, tuple(value.shape)))
+        for name, value in state.items()
+    }
+
+
 def keras_name(layer):
     """torchvision's name for a layer of keras.applications' VGG16, ResNet50 or MobileNetV2."""
     if m := re.fullmatch(r"block(\d)_conv(\d)", layer):

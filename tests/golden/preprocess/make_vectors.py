@@ -19,7 +19,7 @@ import torchvision.models as models
 from PIL import Image
 from torchvision.transforms import functional as F
 
-from pictures import PICTURES, noise, picture, rgb, spread
+from pictures import PICTURES, levels_crc, noise, picture, rgb, spread
 
 HERE = pathlib.Path(__file__).parent
 PIL_FILTERS = {
@@ -138,7 +138,7 @@ def timm_transform(name, size):
 
 
 def presets():
-    """Name, size, function from a picture to planar floats."""
+    """Name, size, normalisation (see `levels_crc`), function from a picture to planar floats."""
     def notebook(p, size):
         return run(run(p, GAUSS), resize("opencv-linear", size, size)).astype(np.float32)
 
@@ -146,30 +146,31 @@ def presets():
         x = torch.from_numpy(x / np.float32(255)).permute(2, 0, 1)
         return F.normalize(x, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]).numpy()
 
-    yield "notebook-caffe", 224, lambda p: (notebook(p, 224)[..., ::-1] - CAFFE).transpose(2, 0, 1)
-    yield "notebook-tf", 160, lambda p: (notebook(p, 160) / np.float32(127.5) - np.float32(1)).transpose(2, 0, 1)
-    yield "notebook-torchvision", 224, lambda p: torch_values(notebook(p, 224))
+    yield "notebook-caffe", 224, "caffe", lambda p: (notebook(p, 224)[..., ::-1] - CAFFE).transpose(2, 0, 1)
+    yield "notebook-tf", 160, "tf", lambda p: (notebook(p, 160) / np.float32(127.5) - np.float32(1)).transpose(2, 0, 1)
+    yield "notebook-torchvision", 224, "torch", lambda p: torch_values(notebook(p, 224))
     for name, weights in [
         ("torchvision-v1", models.VGG16_Weights.IMAGENET1K_V1),
         ("torchvision-v1", models.ResNet50_Weights.IMAGENET1K_V1),
         ("torchvision-v2", models.ResNet50_Weights.IMAGENET1K_V2),
         ("torchvision-v2", models.MobileNet_V2_Weights.IMAGENET1K_V2),
     ]:
-        yield name, 224, lambda p, t=weights.transforms(): t(Image.fromarray(p)).numpy()
+        yield name, 224, "torch", lambda p, t=weights.transforms(): t(Image.fromarray(p)).numpy()
     for name, model in [("timm-tv", "resnet50.tv_in1k"), ("timm-a1", "resnet50.a1_in1k"),
                         ("timm-ra", "mobilenetv2_100.ra_in1k")]:
         for size in [224, 160, 95]:
-            yield name, size, lambda p, t=timm_transform(model, size): t(Image.fromarray(p)).numpy()
-    yield "simple", 96, lambda p: torch_values(run(p, resize("pillow-bilinear", 96, 96)).astype(np.float32))
+            yield name, size, "torch", lambda p, t=timm_transform(model, size): t(Image.fromarray(p)).numpy()
+    yield "simple", 96, "torch", lambda p: torch_values(run(p, resize("pillow-bilinear", 96, 96)).astype(np.float32))
 
 
 def preset_cases(pictures, blob):
-    for name, size, apply in presets():
+    for name, size, method, apply in presets():
         for i, p in enumerate(pictures):
-            if i % 3 == 2 and p.size < 10_000_000:
-                values = spread(np.ascontiguousarray(apply(rgb(p)), np.float32).ravel(), 400)
-                yield {"picture": i, "preset": name, "size": size, "offset": blob.tell(), "count": len(values)}
-                blob.write(values.astype("<f4").tobytes())
+            planes = np.ascontiguousarray(apply(rgb(p)), np.float32)
+            values = spread(planes.ravel(), 400)
+            yield {"picture": i, "preset": name, "size": size, "crc32": levels_crc(planes, method),
+                   "offset": blob.tell(), "count": len(values)}
+            blob.write(values.astype("<f4").tobytes())
 
 
 def format_cases():

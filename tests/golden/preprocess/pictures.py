@@ -1,6 +1,8 @@
 """Input pictures of the preprocessing vectors, made from integers alone; `tests/common/pictures.rs` makes
 the same ones. `noise` stresses every rounding, `smooth` looks like a picture."""
 
+import zlib
+
 import numpy as np
 
 
@@ -74,3 +76,18 @@ def spread(flat, count):
     """At most `count` values, evenly strided from the first; the Rust side strides alike."""
     step = max(1, -(-len(flat) // count))
     return flat[::step]
+
+
+def levels_crc(planes, method):
+    """CRC-32 of the RGB picture behind normalised planes [3, h, w]: says of every value what a few floats
+    say of some."""
+    x = planes.astype(np.float64).transpose(1, 2, 0)
+    if method == "caffe":
+        x = (x + [103.939, 116.779, 123.68])[..., ::-1]
+    elif method == "tf":
+        x = (x + 1) * 127.5
+    else:
+        x = (x * [0.229, 0.224, 0.225] + [0.485, 0.456, 0.406]) * 255
+    levels = np.round(x)
+    assert np.abs(x - levels).max() < 1e-3, "the peer's floats are no normalised bytes"
+    return zlib.crc32(levels.astype(np.uint8).tobytes())
