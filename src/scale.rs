@@ -40,13 +40,18 @@ impl StandardScaler {
     /// A scaler that has seen no row.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for zero columns.
+    /// [`ErrorKind::InvalidArgument`] for zero columns, [`ErrorKind::Limit`] if the memory isn't there.
     pub fn new(columns: usize) -> Result<Self> {
         if columns == 0 {
             let m = "a scaler needs at least one column";
             return Err(Error::new(ErrorKind::InvalidArgument, Stage::Scale, m));
         }
-        Ok(Self { count: 0, mean: vec![0.0; columns], squares: vec![0.0; columns] })
+        let (Some(mean), Some(squares)) = (zeros(columns), zeros(columns)) else {
+            let m =
+                format!("no memory for the moments of {columns} columns; use a network with fewer features");
+            return Err(Error::new(ErrorKind::Limit, Stage::Scale, m));
+        };
+        Ok(Self { count: 0, mean, squares })
     }
 
     /// Adds rows.
@@ -205,6 +210,14 @@ impl StandardScaler {
     }
 }
 
+/// So many zeros; `None` if there is no memory for them.
+pub(crate) fn zeros(n: usize) -> Option<Vec<f64>> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(n).ok()?;
+    zeros.resize(n, 0.0);
+    Some(zeros)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +266,9 @@ mod tests {
         assert_eq!(s, before);
         assert_eq!(s.merge(&scaler(&[1.0], 1)).unwrap_err().kind(), ErrorKind::Mismatch);
         assert_eq!(StandardScaler::new(0).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        for columns in [usize::MAX, usize::MAX / 16] {
+            assert_eq!(StandardScaler::new(columns).unwrap_err().kind(), ErrorKind::Limit);
+        }
     }
 
     #[test]

@@ -112,6 +112,42 @@ fn csv_dialects() {
 }
 
 #[test]
+fn rows_longer_than_a_buffer_keep_every_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wide.csv");
+    let read = |text: &str| {
+        fs::write(&file, text).unwrap();
+        RowFiles::open(&file.display().to_string(), Content::Features).unwrap().table()
+    };
+    // A header that fits, rows that don't; names that don't either; no names; numbers in one cell.
+    let value = |i: usize, j: usize| (i * 7 + j) as f32 / 4.0;
+    for (columns, stem) in [(4096, "f"), (4096, "a_feature_of_the_network_"), (4096, ""), (6000, "cell")] {
+        let expected: Vec<f32> = (0..3).flat_map(|i| (0..columns).map(move |j| value(i, j))).collect();
+        let row = |i: usize, between: &str| {
+            (0..columns).map(|j| format!("{:.14}", value(i, j))).collect::<Vec<_>>().join(between)
+        };
+        let mut text = match stem {
+            "" => String::new(),
+            "cell" => String::from("path,features\n"),
+            _ => {
+                let names: Vec<_> = (0..columns).map(|j| format!("{stem}{j}")).collect();
+                format!("path,{}\n", names.join(","))
+            }
+        };
+        for i in 0..3 {
+            text += &match stem {
+                "cell" => format!("a/{i}.jpg,\"[{}]\"\n", row(i, ", ")),
+                _ => format!("a/{i}.jpg,{}\n", row(i, ",")),
+            };
+        }
+        let table = read(&text).unwrap();
+        assert_eq!((table.columns(), table.len()), (columns, 3), "{stem:?}");
+        assert_eq!(table.values(), expected, "{stem:?}");
+        assert_eq!(table.paths()[2], "a/2.jpg");
+    }
+}
+
+#[test]
 fn nothing_to_read() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display().to_string();

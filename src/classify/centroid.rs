@@ -1,6 +1,6 @@
 //! The nearest class mean: the simplest classifier that says something about features.
 
-use super::distance::squared;
+use super::{distance::squared, finite};
 use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, vec, vec::Vec};
 
@@ -183,12 +183,14 @@ impl NearestCentroid {
     /// The nearest class and its squared distance. Allocates nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] for another number of columns.
+    /// [`ErrorKind::Shape`] for another number of columns, [`ErrorKind::NonFinite`] naming the column of the first
+    /// NaN or infinity.
     pub fn predict(&self, row: &[f32]) -> Result<(usize, f32)> {
         if row.len() != self.columns {
             let m = format!("expected {} components, found {}", self.columns, row.len());
             return Err(error(ErrorKind::Shape, m));
         }
+        finite(row)?;
         let distances = self.centroids.chunks_exact(self.columns).map(|c| squared(row, c)).enumerate();
         Ok(distances.fold((0, f32::INFINITY), |best, (i, d)| if d < best.1 { (i, d) } else { best }))
     }
@@ -241,6 +243,9 @@ mod tests {
         let shape = fit.partial_fit(Rows::new(&[1.0, 2.0], 2)?, &["a", "b"]);
         assert_eq!(shape.map_err(|e| e.kind()).err(), Some(ErrorKind::Shape));
         assert!(fit.merge(&CentroidFit::new(3)?).is_err());
+        fit.partial_fit(Rows::new(&[1.0, 2.0], 2)?, &["a"])?;
+        let nan = fit.finish()?.predict(&[1.0, f32::NAN]);
+        assert_eq!(nan.map_err(|e| e.kind()).err(), Some(ErrorKind::NonFinite));
         Ok(())
     }
 }

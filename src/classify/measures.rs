@@ -103,7 +103,7 @@ impl Agreement {
 ///
 /// # Errors
 /// [`ErrorKind::Shape`] if there is not one cluster a row, [`ErrorKind::Insufficient`] unless there
-/// are at least two clusters and fewer clusters than points.
+/// are at least two clusters and fewer clusters than points, [`ErrorKind::NonFinite`] for NaN or infinity.
 ///
 /// ```
 /// use fruitcore::{classify::measures::silhouette, pca::Rows};
@@ -117,6 +117,7 @@ pub fn silhouette(rows: Rows<'_>, clusters: &[u32]) -> Result<f64> {
         let m = format!("{} clusters for {n} rows", clusters.len());
         return Err(Error::new(ErrorKind::Shape, Stage::Classify, m));
     }
+    rows.expect(d, Stage::Classify)?;
     silhouette_by(clusters, |i, out| distances_from(rows.data(), d, i, out))
 }
 
@@ -159,4 +160,15 @@ pub(crate) fn silhouette_by(clusters: &[u32], mut from: impl FnMut(usize, &mut [
         total += if larger > 0.0 { (outer - inner) / larger } else { 0.0 };
     }
     Ok(total / n as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_silhouette_of_what_is_no_number() {
+        let e = silhouette(Rows::new(&[0.0, 0.1, f32::NAN, 10.1], 1).unwrap(), &[0, 0, 1, 1]).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::NonFinite);
+    }
 }

@@ -55,6 +55,7 @@ impl BurnNet {
         device: &Device,
         precision: Precision,
     ) -> Result<Self> {
+        graph.check()?;
         let weights = Weights { source, device, dtype: dtype(precision) };
         let nodes = graph.nodes();
         let mut layers = Vec::with_capacity(nodes.len());

@@ -5,10 +5,10 @@ use super::burn_net::BurnNet;
 use super::kernels::Team;
 use super::kernels::{Plan, PlanOptions, Shared};
 use super::network::Graph;
-use super::weights::WeightSource;
+use super::weights::{Checked, WeightSource};
 use super::{Featurizer, Precision};
 use crate::{Error, ErrorKind, Result, Stage};
-use alloc::{borrow::Cow, boxed::Box, format, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// A [`Featurizer`] that runs a network's [`Graph`] with weights from a [`WeightSource`] on a Burn
@@ -107,7 +107,7 @@ impl NetworkFeaturizer {
             }
             return Self::by_burn(graph, source, device, precision);
         }
-        match Plan::new(graph, &Checked(source), &PlanOptions { precision, ..PlanOptions::default() }) {
+        match Plan::new(graph, source, &PlanOptions { precision, ..PlanOptions::default() }) {
             Ok(plan) => Ok(Self::from_plan(plan, device)),
             Err(e) if e.kind() == ErrorKind::Unsupported && precision.is_full() => {
                 Self::with_burn_operations(graph, source, device)
@@ -296,35 +296,4 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
     }
     let _ = device;
     false
-}
-
-/// A source whose answers executors needn't check again.
-struct Checked<'a>(&'a dyn WeightSource);
-
-impl WeightSource for Checked<'_> {
-    fn names(&self) -> Vec<String> {
-        self.0.names()
-    }
-
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
-        let values = self.0.tensor(name, shape)?;
-        let expected: usize = shape.iter().product();
-        let bad = |kind, message| Err(Error::new(kind, Stage::Weights, message).at(name));
-        if values.len() != expected {
-            let message = format!(
-                "{shape:?} needs {expected} values, the source gave {}; is it a checkpoint of another network?",
-                values.len()
-            );
-            return bad(ErrorKind::Shape, message);
-        }
-        if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-            let message = format!("value {i} is {}; the checkpoint is damaged, fetch it again", values[i]);
-            return bad(ErrorKind::NonFinite, message);
-        }
-        if name.ends_with(".running_var") && values.iter().any(|&v| v < 0.0) {
-            let message = "a variance is negative; the checkpoint is damaged, fetch it again";
-            return bad(ErrorKind::NonFinite, message.into());
-        }
-        Ok(values)
-    }
 }

@@ -23,6 +23,8 @@ const POINTS: usize = 1024;
 const FEW: usize = 16;
 /// Points that one task looks at for them.
 const SCANNED: usize = 16_384;
+/// Squared norms beyond which differences of products overflow.
+const LARGE: f32 = f32::MAX / 8.0;
 /// Candidates beyond `k` that are ranked again by exact distances.
 const SPARE: usize = 8;
 
@@ -108,11 +110,10 @@ pub fn nearest_others(points: Rows<'_>, which: &[usize], k: usize) -> Result<Nei
     let d = points.columns();
     let mut queries = Vec::with_capacity(which.len() * d);
     for &i in which {
-        let row = points
-            .data()
-            .get(i * d..(i + 1) * d)
-            .ok_or_else(|| error(ErrorKind::Shape, format!("there is no row {i} among {}", points.len())))?;
-        queries.extend_from_slice(row);
+        if i >= points.len() {
+            return Err(error(ErrorKind::Shape, format!("there is no row {i} among {}", points.len())));
+        }
+        queries.extend_from_slice(&points.data()[i * d..(i + 1) * d]);
     }
     if k >= points.len() {
         let m = format!("{k} neighbours need more than {k} points, found {}", points.len());
@@ -145,10 +146,12 @@ fn search(
     let (p, q) = (centred(points, &mean), centred(queries, &mean));
     let norms: Vec<f32> = p.par_chunks(d).map(squared_norm).collect();
     let keep = (k + SPARE).min(points.len());
+    // Where squares overflow, products rank nothing.
+    let exact = |i: usize| scan(points, &queries.data()[i * d..(i + 1) * d], k, skip(i));
     let blocks: Vec<Vec<(f32, u32)>> = q
         .par_chunks(QUERIES * d)
         .enumerate()
-        .map(|(block, rows)| block_nearest(block * QUERIES, rows, &p, &norms, d, k, keep, skip))
+        .map(|(block, rows)| block_nearest(block * QUERIES, rows, &p, &norms, d, k, keep, skip, &exact))
         .collect();
     let found = blocks.into_iter().flatten();
     let (distances, indices) = found.map(|(d, i)| (libm::sqrtf(d), i)).unzip();
@@ -195,6 +198,7 @@ fn keep_least(best: &mut Vec<(f32, u32)>, keep: usize) -> f32 {
     best.iter().fold(f32::MIN, |worst, b| worst.max(b.0))
 }
 
+/// The `k` nearest of each of some queries; by `exact` for one whose distances overflow.
 #[allow(clippy::too_many_arguments)]
 fn block_nearest(
     first: usize,
@@ -205,6 +209,7 @@ fn block_nearest(
     k: usize,
     keep: usize,
     skip: &(dyn Fn(usize) -> Option<usize> + Sync),
+    exact: &(dyn Fn(usize) -> Vec<(f32, u32)> + Sync),
 ) -> Vec<(f32, u32)> {
     let m = queries.len() / d;
     let mut products = vec![0f32; m * POINTS];
@@ -229,7 +234,11 @@ fn block_nearest(
         }
     }
     let mut found = Vec::with_capacity(m * k);
-    for (query, mut candidates) in queries.chunks_exact(d).zip(best) {
+    for (i, (query, mut candidates)) in queries.chunks_exact(d).zip(best).enumerate() {
+        if candidates.len() < k || squared_norm(query) > LARGE {
+            found.extend(exact(first + i));
+            continue;
+        }
         candidates.sort_unstable_by(order);
         candidates.truncate(keep);
         for (distance, index) in &mut candidates {
@@ -281,6 +290,40 @@ mod tests {
     }
 
     #[test]
+    fn values_whose_squares_overflow_have_neighbours_too() {
+        // A fill value of climate data in one row, a column, all rows, and far ones of both signs.
+        let fill = 9.97e36f32;
+        let (n, d, k) = (80, 3, 5);
+        let large: [(&str, fn(usize, usize) -> bool); 4] = [
+            ("a row", |i, _| i == 17),
+            ("a column", |_, j| j == 1),
+            ("some", |i, j| i % 7 == 0 && j == 2),
+            ("all", |_, _| true),
+        ];
+        for (what, large) in large {
+            for factor in [fill, -fill, f32::MAX, 1e19] {
+                let value = |i: usize, j: usize| {
+                    let x = (i * 31 % 83 + j) as f32;
+                    if large(i, j) { factor * if i % 2 == 0 { 1.0 } else { 0.9 } } else { x }
+                };
+                let points: Vec<f32> = (0..n * d).map(|at| value(at / d, at % d)).collect();
+                let rows = Rows::new(&points, d).unwrap();
+                let all: Vec<usize> = (0..n).collect();
+                let found = nearest_others(rows, &all, k).unwrap();
+                assert_eq!((found.indices().len(), found.distances().len()), (n * k, n * k), "{what}");
+                for (i, near) in found.indices().chunks(k).enumerate() {
+                    assert!(!near.contains(&(i as u32)), "{what} {factor} {i}");
+                    let mut once = near.to_vec();
+                    once.sort_unstable();
+                    once.dedup();
+                    assert_eq!(once.len(), k, "{what} {factor} {i}");
+                }
+                assert!(found.distances().iter().all(|d| !d.is_nan()), "{what} {factor}");
+            }
+        }
+    }
+
+    #[test]
     fn a_point_is_not_its_own_neighbour() {
         let points = [1.0, 1.0, 1.0, 5.0];
         let rows = Rows::new(&points, 1).unwrap();
@@ -288,6 +331,10 @@ mod tests {
         assert_eq!(found.indices(), [0, 2, 0, 1]);
         assert!(nearest_others(rows, &[0], 4).is_err());
         assert!(nearest_others(rows, &[9], 1).is_err());
+        // Twice as many values are none again.
+        let pairs = Rows::new(&points, 2).unwrap();
+        let e = nearest_others(pairs, &[1 << (usize::BITS - 1)], 1).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Shape);
         assert!(nearest(rows, Rows::new(&[0.0, 1.0], 2).unwrap(), 1).is_err());
     }
 }

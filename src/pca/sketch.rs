@@ -7,9 +7,10 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Stage,
+    scale::zeros,
     state::{Reader, Writer},
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec::Vec};
 use faer::{
     Accum, MatMut, MatRef,
     linalg::matmul::{matmul, triangular},
@@ -68,7 +69,8 @@ impl SketchPca {
         if columns.checked_mul(size).and_then(|n| n.checked_mul(32)).is_none() {
             return Err(too_large(columns, size));
         }
-        Ok(Self { size, count: 0, mean: vec![0.0; columns], rows: Vec::new(), loss: 0.0, energy: 0.0 })
+        let mean = zeros(columns).ok_or_else(|| too_large(columns, size))?;
+        Ok(Self { size, count: 0, mean, rows: Vec::new(), loss: 0.0, energy: 0.0 })
     }
 
     /// Columns of a row.
@@ -110,21 +112,13 @@ impl SketchPca {
     fn shrink(&mut self) -> Result<()> {
         let d = self.columns();
         let n = self.rows.len() / d;
-        let Leading { values, vectors } = self.spectrum(Wanted::Count(n))?;
+        let (values, turned) = self.turned(Wanted::Count(n.min(d)))?;
         let least = values.get(self.size).copied().unwrap_or(0.0).max(0.0);
         let largest = values.first().copied().unwrap_or(0.0);
         let kept = values.iter().take(self.size).take_while(|v| **v > least).count();
         let mut rows = Vec::new();
         rows.try_reserve_exact(2 * self.size * d).map_err(|_| too_large(d, self.size))?;
-        rows.resize(kept * d, 0.0);
-        matmul(
-            MatMut::from_row_major_slice_mut(&mut rows, kept, d),
-            Accum::Replace,
-            MatRef::from_row_major_slice(vectors.get(..kept * n).unwrap_or_default(), kept, n),
-            MatRef::from_row_major_slice(&self.rows, n, d),
-            1.0,
-            eigen::par(),
-        );
+        rows.extend_from_slice(turned.get(..kept * d).unwrap_or_default());
         for (row, value) in rows.chunks_exact_mut(d).zip(&values) {
             let factor = libm::sqrt(1.0 - least / value);
             row.iter_mut().for_each(|x| *x *= factor);
@@ -135,24 +129,45 @@ impl SketchPca {
         Ok(())
     }
 
-    /// Eigenpairs of `B·Bᵀ`.
-    fn spectrum(&self, wanted: Wanted) -> Result<Leading> {
+    /// Squared singular values of `B`, and `[values, d]` orthogonal rows that stand for it: right singular vectors
+    /// times singular values. By `B·Bᵀ` or `BᵀB`, whichever is smaller: neither then takes more than `B` itself.
+    fn turned(&self, wanted: Wanted) -> Result<(Vec<f64>, Vec<f64>)> {
         let d = self.columns();
         let n = self.rows.len() / d;
-        let mut gram = vec![0.0; n * n];
+        let (wide, side) = (n <= d, n.min(d));
+        let none = || too_large(d, self.size);
+        let mut gram = zeros(side * side).ok_or_else(none)?;
         let b = MatRef::from_row_major_slice(&self.rows, n, d);
+        let (left, right) = if wide { (b, b.transpose()) } else { (b.transpose(), b) };
         triangular::matmul(
-            MatMut::from_column_major_slice_mut(&mut gram, n, n),
+            MatMut::from_column_major_slice_mut(&mut gram, side, side),
             triangular::BlockStructure::TriangularLower,
             Accum::Replace,
-            b,
+            left,
             triangular::BlockStructure::Rectangular,
-            b.transpose(),
+            right,
             triangular::BlockStructure::Rectangular,
             1.0,
             eigen::par(),
         );
-        leading(gram, n, wanted)
+        let Leading { values, mut vectors } = leading(gram, side, wanted)?;
+        if !wide {
+            for (row, value) in vectors.chunks_exact_mut(d).zip(&values) {
+                let length = libm::sqrt(value.max(0.0));
+                row.iter_mut().for_each(|x| *x *= length);
+            }
+            return Ok((values, vectors));
+        }
+        let mut rows = zeros(values.len() * d).ok_or_else(none)?;
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut rows, values.len(), d),
+            Accum::Replace,
+            MatRef::from_row_major_slice(&vectors, values.len(), n),
+            b,
+            1.0,
+            eigen::par(),
+        );
+        Ok((values, rows))
     }
 
     /// Adds `count` rows of mean `mean` whose centred rows are pushed separately.
@@ -227,10 +242,10 @@ impl IncrementalPca for SketchPca {
         let most = usize::try_from(n).unwrap_or(usize::MAX).min(d).min(self.size);
         let wanted = keep.wanted(self.energy, most)?;
         let held = self.rows.len() / d;
-        let Leading { values, vectors } = if held == 0 {
-            Leading { values: Vec::new(), vectors: Vec::new() }
+        let (values, mut components) = if held == 0 {
+            (Vec::new(), Vec::new())
         } else {
-            self.spectrum(match wanted {
+            self.turned(match wanted {
                 Wanted::Count(k) => Wanted::Count(k.min(held)),
                 Wanted::Sum { target, most } => Wanted::Sum { target, most: most.min(held) },
             })?
@@ -250,17 +265,6 @@ impl IncrementalPca for SketchPca {
                 values.len()
             }
         };
-        let mut components = vec![0.0; values.len() * d];
-        if held > 0 {
-            matmul(
-                MatMut::from_row_major_slice_mut(&mut components, values.len(), d),
-                Accum::Replace,
-                MatRef::from_row_major_slice(&vectors, values.len(), held),
-                MatRef::from_row_major_slice(&self.rows, held, d),
-                1.0,
-                eigen::par(),
-            );
-        }
         components.resize(kept * d, 0.0);
         orthonormalise(&mut components, d);
         let variance = |i: usize| values.get(i).map_or(0.0, |v| v.max(0.0) / (n - 1) as f64);

@@ -126,7 +126,9 @@ impl Preset {
             Self::KerasTf => keras(KerasTf),
             // The published sizes are 256 and 232 for 224; other sizes keep the proportion.
             Self::TorchvisionV1 => cropped(PillowBilinear, timm_size(size, 0.875)),
-            Self::TorchvisionV2 => cropped(PillowBilinear, (size as u64 * 232 / 224) as usize),
+            Self::TorchvisionV2 => {
+                cropped(PillowBilinear, ((size as u64).saturating_mul(232) / 224) as usize)
+            }
             Self::TimmTv => cropped(PillowBilinear, timm_size(size, 0.875)),
             Self::TimmA1 => cropped(PillowBicubic, timm_size(size, 0.95)),
             Self::TimmRa => cropped(PillowBicubic, timm_size(size, 0.875)),
@@ -159,5 +161,20 @@ impl FromStr for Preset {
             }
             fail(ErrorKind::NotFound, format!("there is no preset {s:?}: choose one of {names}"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_no_picture_has_are_errors() {
+        for preset in Preset::ALL {
+            // The smallest whose product with 232 would wrap to a small one, too.
+            for size in [usize::MAX, (u64::MAX / 232) as usize + 1, 0] {
+                assert!(preset.recipe(size).is_err(), "{preset} {size}");
+            }
+        }
     }
 }

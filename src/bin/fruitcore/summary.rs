@@ -1,7 +1,6 @@
 //! The end of a run, for people.
 
 use crate::text::{self, count, counted, duration};
-use core::time::Duration;
 use fruitcore::host::{run::OutputStore, summary::Summary};
 
 /// Rejects named in the summary; the rest is in `rejects.csv`.
@@ -45,7 +44,7 @@ pub(crate) fn human(summary: &Summary, store: &dyn OutputStore) -> String {
             ),
         );
     }
-    let mut time = duration(Duration::from_secs_f64(summary.elapsed.max(0.0)));
+    let mut time = duration(text::seconds(summary.elapsed));
     if summary.images_this_start > 0 {
         time.push_str(&format!(" · {:.0} pictures/s", summary.images_per_second));
     }

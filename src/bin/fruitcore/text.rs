@@ -26,6 +26,11 @@ pub(crate) fn duration(d: Duration) -> String {
     }
 }
 
+/// A time that a file told, which may be damaged.
+pub(crate) fn seconds(s: f64) -> Duration {
+    Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX)
+}
+
 /// `512 B`, `3.4 kB`, `14 MB`, `1.2 GB`.
 pub(crate) fn bytes(n: u64) -> String {
     let mut value = n as f64;
@@ -119,6 +124,8 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(420)), "0.4 s");
         assert_eq!(duration(Duration::from_secs(185)), "3 min 05 s");
         assert_eq!(duration(Duration::from_secs(7800)), "2 h 10 min");
+        assert_eq!([-1.0, f64::NAN, 1e30].map(seconds), [Duration::ZERO, Duration::ZERO, Duration::MAX]);
+        assert_eq!(duration(seconds(185.4)), "3 min 05 s");
         assert_eq!(counted(1, "class", "classes"), "1 class");
     }
 

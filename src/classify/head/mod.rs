@@ -7,7 +7,7 @@ mod prediction;
 pub(crate) use calibrate::best_temperature;
 pub use prediction::Prediction;
 
-use super::{NearestCentroid, Neighbors, softmax::Softmax};
+use super::{NearestCentroid, Neighbors, finite, softmax::Softmax};
 use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 use half::f16;
@@ -292,9 +292,7 @@ impl Head {
     }
 
     fn scores(&self, row: &[f32], out: &mut [f32]) -> Result<()> {
-        if let Some(at) = row.iter().position(|v| !v.is_finite()) {
-            return Err(error(ErrorKind::NonFinite, format!("column {at} is not finite")));
-        }
+        finite(row)?;
         match &self.model {
             Model::Centroid(m) => m.scores(row, out),
             Model::Softmax(m) => m.scores(row, out),

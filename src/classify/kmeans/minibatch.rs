@@ -1,6 +1,6 @@
 //! Mini-batch k-means (Sculley 2010) for rows that pass by once.
 
-use super::{Clusters, KMeans, check, error};
+use super::{Clusters, KMeans, check, error, finite};
 use crate::{
     ErrorKind, Result,
     classify::distance::{BLOCK, Centres},
@@ -68,8 +68,8 @@ impl MiniBatchKMeans {
     /// Learns from a batch of any size.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] for other columns, [`ErrorKind::NonFinite`] for NaN or infinity; the
-    /// state is then unchanged.
+    /// [`ErrorKind::Shape`] for other columns, [`ErrorKind::NonFinite`] for NaN, infinity or values too large
+    /// to square; the state is then unchanged.
     pub fn partial_fit(&mut self, rows: Rows<'_>) -> Result<()> {
         if rows.columns() != self.columns {
             let m = format!("expected rows of {}, found {}", self.columns, rows.columns());
@@ -83,7 +83,7 @@ impl MiniBatchKMeans {
             return Ok(());
         }
         self.start.extend_from_slice(rows.data());
-        if self.start.len() >= self.k * START_ROWS * self.columns {
+        if self.start.len() >= self.k.saturating_mul(START_ROWS).saturating_mul(self.columns) {
             (self.centroids, self.counts) = self.begin()?;
             self.start = Vec::new();
         }
@@ -103,6 +103,7 @@ impl MiniBatchKMeans {
     /// # Errors
     /// As [`Clusters::assign`] and [`MiniBatchKMeans::centroids`].
     pub fn assign(&self, rows: Rows<'_>, labels: &mut [u32]) -> Result<f64> {
+        finite(rows)?;
         super::assign(&self.centroids()?, self.columns, rows, labels)
     }
 

@@ -128,7 +128,7 @@ impl KMeans {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for `k` = 0, [`ErrorKind::Insufficient`] for fewer rows than
-    /// clusters, [`ErrorKind::NonFinite`] for NaN or infinity.
+    /// clusters, [`ErrorKind::NonFinite`] for NaN, infinity or values too large to square.
     pub fn fit(&self, rows: Rows<'_>) -> Result<Clusters> {
         check(self.k, rows)?;
         let (n, d) = (rows.len(), rows.columns());
@@ -205,8 +205,10 @@ impl Clusters {
     /// The nearest centre of each further row, and their squared distances' sum.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] for other columns or another length of `labels`.
+    /// [`ErrorKind::Shape`] for other columns or another length of `labels`, [`ErrorKind::NonFinite`] as
+    /// [`KMeans::fit`].
     pub fn assign(&self, rows: Rows<'_>, labels: &mut [u32]) -> Result<f64> {
+        finite(rows)?;
         assign(&self.centroids, self.columns, rows, labels)
     }
 }
@@ -250,15 +252,62 @@ fn check(k: usize, rows: Rows<'_>) -> Result<()> {
             format!("{k} clusters need at least {k} points, found {}; ask for fewer clusters", rows.len());
         return Err(error(ErrorKind::Insufficient, m));
     }
-    match rows.data().iter().position(|v| !v.is_finite()) {
-        Some(at) => {
-            let m = format!("row {}, column {} is not finite", at / rows.columns(), at % rows.columns());
-            Err(error(ErrorKind::NonFinite, m))
-        }
-        None => Ok(()),
+    finite(rows)
+}
+
+/// Numbers whose squared distances are numbers.
+fn finite(rows: Rows<'_>) -> Result<()> {
+    // Centred values are twice as large at most, differences of them again.
+    let most = libm::sqrtf(f32::MAX / rows.columns() as f32) / 8.0;
+    let fits = |v: &f32| v.abs() <= most;
+    // Without an early exit, which vectorises.
+    let all = |row: &[f32]| row.iter().fold(true, |all, v| all & fits(v));
+    if rows.data().chunks(rows.columns()).all(all) {
+        return Ok(());
     }
+    let Some(at) = rows.data().iter().position(|v| !fits(v)) else { return Ok(()) };
+    let (row, column) = (at / rows.columns(), at % rows.columns());
+    let m = match rows.data().get(at) {
+        Some(v) if v.is_finite() => format!(
+            "row {row}, column {column} is {v:e}, beyond {most:.0e}: squared distances would overflow; leave \
+             out rows with fill values"
+        ),
+        _ => format!("row {row}, column {column} is not finite"),
+    };
+    Err(error(ErrorKind::NonFinite, m))
 }
 
 fn error(kind: ErrorKind, message: String) -> Error {
     Error::new(kind, Stage::Classify, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_square_is_refused() {
+        let fine = [0.0, 1.0, 1e18, -1e18, 4.0, 5.0];
+        fn rows(values: &[f32]) -> Rows<'_> {
+            Rows::new(values, 1).unwrap()
+        }
+        let clusters = KMeans::new(2).fit(rows(&fine)).unwrap();
+        assert!(clusters.inertia().is_finite());
+        let mut stream = MiniBatchKMeans::from_clusters(&clusters);
+        for (bad, says) in [(f32::NAN, "not finite"), (f32::INFINITY, "not finite"), (9.97e36, "fill values")]
+        {
+            let mut values = fine;
+            values[2] = bad;
+            let found = [
+                KMeans::new(2).fit(rows(&values)).map(|_| ()),
+                clusters.assign(rows(&values), &mut [0; 6]).map(|_| ()),
+                stream.assign(rows(&values), &mut [0; 6]).map(|_| ()),
+                stream.partial_fit(rows(&values)),
+            ];
+            for e in found.map(Result::unwrap_err) {
+                assert_eq!(e.kind(), ErrorKind::NonFinite);
+                assert!(e.message().contains("row 2, column 0") && e.message().contains(says), "{e}");
+            }
+        }
+    }
 }

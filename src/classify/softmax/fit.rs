@@ -1,7 +1,7 @@
 //! Fitting: L-BFGS over batches that can be read again.
 
 use super::{Softmax, lbfgs};
-use crate::{Error, ErrorKind, Result, Stage, pca::Rows};
+use crate::{Error, ErrorKind, Result, Stage, pca::Rows, scale::zeros};
 use alloc::{format, string::String, vec, vec::Vec};
 use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 
@@ -58,7 +58,7 @@ impl SoftmaxFit {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for no columns, [`ErrorKind::Insufficient`] for fewer than
-    /// two classes.
+    /// two classes, [`ErrorKind::Limit`] if so many weights can't be addressed.
     pub fn new(columns: usize, classes: Vec<String>) -> Result<Self> {
         if columns == 0 {
             let m = "rows need at least one column";
@@ -67,6 +67,10 @@ impl SoftmaxFit {
         if classes.len() < 2 {
             let m = format!("a classifier needs at least two classes, found {}", classes.len());
             return Err(Error::new(ErrorKind::Insufficient, Stage::Classify, m));
+        }
+        let values = columns.checked_add(1).and_then(|n| n.checked_mul(classes.len().max(BLOCK)));
+        if values.is_none_or(|n| n > isize::MAX as usize / size_of::<f64>()) {
+            return Err(too_large(columns, classes.len()));
         }
         Ok(Self { columns, classes, l2: 1e-4, max_iterations: 500, tolerance: 1e-5 })
     }
@@ -98,13 +102,16 @@ impl SoftmaxFit {
     /// # Errors
     /// What `pass` returns; [`ErrorKind::Shape`] for batches that don't fit,
     /// [`ErrorKind::InvalidArgument`] for a label without a class, [`ErrorKind::NonFinite`] for NaN
-    /// or infinity, [`ErrorKind::Insufficient`] for no rows.
+    /// or infinity, [`ErrorKind::Insufficient`] for no rows, [`ErrorKind::Limit`] if the memory isn't there.
     pub fn fit(
         &self,
         mut pass: impl FnMut(&mut Visit<'_>) -> Result<()>,
     ) -> Result<(Softmax, SoftmaxReport)> {
         let (d, k) = (self.columns, self.classes.len());
-        let (mut rows, mut sums, mut squares) = (0u64, vec![0f64; d], vec![0f64; d]);
+        let (Some(mut sums), Some(mut squares), Some(start)) = (zeros(d), zeros(d), zeros(k * d + k)) else {
+            return Err(too_large(d, k));
+        };
+        let mut rows = 0u64;
         pass(&mut |batch, labels| {
             self.check(batch, labels)?;
             rows += batch.len() as u64;
@@ -130,25 +137,24 @@ impl SoftmaxFit {
         scale = scale.repeat(k);
         scale.resize(k * d + k, 1.0 / spread);
         let mut gemm = Gemm { k, mean, logits: vec![0.0; BLOCK * k], input: vec![0.0; BLOCK * d] };
-        let outcome =
-            lbfgs::minimise(vec![0.0; k * d + k], &scale, self.max_iterations, self.tolerance, |x, g| {
-                g.fill(0.0);
-                let mut loss = 0.0;
-                pass(&mut |batch, labels| {
-                    self.check(batch, labels)?;
-                    for (rows, labels) in batch.data().chunks(BLOCK * d).zip(labels.chunks(BLOCK)) {
-                        loss += gemm.accumulate(x, rows, labels, g);
-                    }
-                    Ok(())
-                })?;
-                g.iter_mut().for_each(|g| *g /= rows as f64);
-                let mut penalty = 0.0;
-                for (g, w) in g.iter_mut().zip(&x[..k * d]) {
-                    *g += self.l2 * w;
-                    penalty += w * w;
+        let outcome = lbfgs::minimise(start, &scale, self.max_iterations, self.tolerance, |x, g| {
+            g.fill(0.0);
+            let mut loss = 0.0;
+            pass(&mut |batch, labels| {
+                self.check(batch, labels)?;
+                for (rows, labels) in batch.data().chunks(BLOCK * d).zip(labels.chunks(BLOCK)) {
+                    loss += gemm.accumulate(x, rows, labels, g);
                 }
-                Ok(loss / rows as f64 + self.l2 / 2.0 * penalty)
+                Ok(())
             })?;
+            g.iter_mut().for_each(|g| *g /= rows as f64);
+            let mut penalty = 0.0;
+            for (g, w) in g.iter_mut().zip(&x[..k * d]) {
+                *g += self.l2 * w;
+                penalty += w * w;
+            }
+            Ok(loss / rows as f64 + self.l2 / 2.0 * penalty)
+        })?;
         let f32s = |v: &[f64]| v.iter().map(|v| *v as f32).collect::<Vec<_>>();
         let (weights, bias) = outcome.x.split_at(k * d);
         let shift = |w: &[f64]| w.iter().zip(&gemm.mean).map(|(w, m)| w * m).sum::<f64>();
@@ -176,6 +182,13 @@ impl SoftmaxFit {
             None => Ok(()),
         }
     }
+}
+
+fn too_large(columns: usize, classes: usize) -> Error {
+    let m = format!(
+        "no memory for {classes} classes of {columns} columns; fit on components, or on fewer classes"
+    );
+    Error::new(ErrorKind::Limit, Stage::Classify, m)
 }
 
 /// Loss and gradient of a block by two products.
@@ -219,5 +232,24 @@ impl Gemm {
         let out = MatMut::from_row_major_slice_mut(weight_gradient, k, d);
         matmul(out, Accum::Add, residual.transpose(), input, 1.0, Par::Seq);
         loss
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_beyond_memory_are_refused() {
+        let classes = || vec!["a".into(), "b".into()];
+        let kind = |e: Error| e.kind();
+        assert_eq!(SoftmaxFit::new(usize::MAX, classes()).map_err(kind).err(), Some(ErrorKind::Limit));
+        let fits = usize::MAX / 16 / BLOCK - 1;
+        let mut passes = 0;
+        let found = SoftmaxFit::new(fits, classes()).unwrap().fit(|_| {
+            passes += 1;
+            Ok(())
+        });
+        assert_eq!((found.map(|_| ()).map_err(kind), passes), (Err(ErrorKind::Limit), 0));
     }
 }

@@ -64,8 +64,10 @@ impl Softmax {
     /// Writes the probability of every class into `out`, `[classes]`. Allocates nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if either length doesn't fit.
+    /// [`ErrorKind::Shape`] if either length doesn't fit, [`ErrorKind::NonFinite`] naming the column of the first
+    /// NaN or infinity.
     pub fn probabilities(&self, row: &[f32], out: &mut [f32]) -> Result<()> {
+        super::finite(row)?;
         self.scores(row, out)?;
         super::head::softmax(out, 1.0);
         Ok(())
@@ -96,5 +98,25 @@ impl Softmax {
             *o = b + w.iter().zip(row).map(|(w, x)| w * x).sum::<f32>();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_no_numbers_has_no_class() {
+        let classes = alloc::vec!["a".into(), "b".into()];
+        let softmax =
+            Softmax::from_parts(classes, alloc::vec![1.0, 0.0, -1.0, 0.0], alloc::vec![0.0; 2]).unwrap();
+        let mut out = [0.0; 2];
+        assert_eq!(softmax.predict(&[3.0, 0.0], &mut out).map(|(class, _)| class).ok(), Some(0));
+        for bad in [f32::NAN, f32::INFINITY] {
+            let e = softmax.predict(&[1.0, bad], &mut out).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::NonFinite);
+            assert!(e.message().contains("column 1"), "{e}");
+            assert!(softmax.probabilities(&[bad, 1.0], &mut out).is_err());
+        }
     }
 }

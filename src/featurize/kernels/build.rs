@@ -105,6 +105,8 @@ impl<'g> Builder<'g, '_> {
         });
         let last = nodes.len().checked_sub(1).map_or(Value::Input, Value::Node);
         let output = (self.shape(last), Place::Arena(place(last, true)));
+        // What is too large stays so.
+        let whole = |n: usize| n.checked_next_multiple_of(LANES).unwrap_or(usize::MAX);
         let plan = Plan {
             digest: self.packed.digest(),
             kernels: self.kernels,
@@ -114,10 +116,10 @@ impl<'g> Builder<'g, '_> {
             output,
             arena: arenas.floats,
             cut,
-            scratch: self.scratch.next_multiple_of(LANES) + self.packing.next_multiple_of(LANES),
-            packing: self.packing.next_multiple_of(LANES),
+            scratch: whole(self.scratch).saturating_add(whole(self.packing)),
+            packing: whole(self.packing),
             engine: self.engine,
-            common: self.common.next_multiple_of(LANES),
+            common: whole(self.common),
             micro_batch: self.options.micro_batch,
         };
         Ok((plan, self.packed))
@@ -130,7 +132,7 @@ impl<'g> Builder<'g, '_> {
     /// Name, kind and operations per picture of a step; `None` if it changes nothing.
     fn step(&mut self, group: Group, planar: bool) -> Result<Option<(String, Kind, u64)>> {
         let nodes = &self.graph.nodes()[group.clone()];
-        let operations = group.clone().map(|i| self.operations(i)).sum();
+        let operations = group.clone().map(|i| self.operations(i)).fold(0, u64::saturating_add);
         if nodes.len() > 1 {
             return self.inverted(group).map(|(name, kind)| Some((name, kind, operations)));
         }
@@ -152,7 +154,7 @@ impl<'g> Builder<'g, '_> {
     /// Multiplications and additions of a node.
     fn operations(&self, index: usize) -> u64 {
         let [_, h, w] = self.shape(Value::Node(index));
-        2 * cut::weights(&self.graph.nodes()[index].op) as u64 * (h * w) as u64
+        (2 * cut::weights(&self.graph.nodes()[index].op) as u64).saturating_mul((h * w) as u64)
     }
 
     /// Expansion (if there is one), depthwise convolution and projection as one step.

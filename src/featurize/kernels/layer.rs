@@ -136,7 +136,8 @@ impl ProductLayer {
         self.engine.map_or(0, |engine| {
             let chunk = self.chunk(engine.mr);
             let groups = engine.words_groups(blocks(self.sizes[0]));
-            (groups * chunk + engine.mr) * LANES + (2 * chunk).next_multiple_of(LANES)
+            let words = groups.saturating_mul(chunk).saturating_add(engine.mr).saturating_mul(LANES);
+            words.saturating_add((2 * chunk).next_multiple_of(LANES))
         })
     }
 }
@@ -191,11 +192,16 @@ impl ConvLayer {
         layer.strip = (NEAR.saturating_sub(one) / (two - one).max(1) + 1).min(to[1]);
         // Strips of equal height.
         layer.strip = to[1].div_ceil(to[1].div_ceil(layer.strip));
+        if kh.checked_mul(layer.row()).is_none_or(|end| u32::try_from(end).is_err())
+            || layer.taps.try_reserve_exact(kh * kw).is_err()
+        {
+            return Err(too_large(&c.name));
+        }
         for y in 0..kh {
             for x in 0..kw {
                 let at =
                     y * layer.row() + ((x % c.stride[1]) * layer.pitch + x / c.stride[1]) * layer.group();
-                layer.taps.push(u32::try_from(at).map_err(|_| too_large(&c.name))?);
+                layer.taps.push(at as u32);
             }
         }
         Ok(layer)
@@ -291,21 +297,25 @@ impl WinogradLayer {
         }
         // Costs in FMAs of 16 lanes. A weight costs one and a half: a core gets 14 GB a second from memory, 29
         // from its last cache, and a network's weights are in neither of the nearer ones.
-        let cost = |products: usize, weights: usize| (products * k * n / LANES, weights * k * n * 3 / 2);
-        let (products, streamed) = cost(micro_batch * to[1] * to[2] * 9, 9);
-        let direct = products + streamed;
+        let pairs = (k as u64).saturating_mul(n as u64);
+        let cost = |products: usize, weights: usize| {
+            let products = (micro_batch as u64 * products as u64).saturating_mul(pairs);
+            (products / LANES as u64).saturating_add((weights as u64 * 3).saturating_mul(pairs) / 2)
+        };
+        let direct = cost(to[1] * to[2] * 9, 9);
         let tiles = |size| Tiles::new(size, [to[1], to[2]]);
         let total = |size| micro_batch * tiles(size).count();
         let best = winograd::Size::ALL.map(|size| {
-            let transform = match size {
+            let transform: u64 = match size {
                 winograd::Size::Two => 60,
                 winograd::Size::Four => 200,
             };
-            let (products, streamed) = cost(micro_batch * tiles(size).products(), size.matrices());
-            (products + streamed + transform * total(size) * (blocks(k) + blocks(n)), size)
+            let tiles_of_blocks = (total(size) as u64).saturating_mul((blocks(k) + blocks(n)) as u64);
+            let cost = cost(tiles(size).products(), size.matrices());
+            (cost.saturating_add(transform.saturating_mul(tiles_of_blocks)), size)
         });
         let (cost, size) = best.into_iter().min_by_key(|(cost, _)| *cost)?;
-        if cost > direct * 9 / 10 {
+        if cost > direct.saturating_mul(9) / 10 {
             return None;
         }
         let per_tile = size.matrices() * LANES * (blocks(k) + blocks(n));
@@ -319,8 +329,8 @@ impl WinogradLayer {
     /// A chunk's transformed input and its sums; between matrices a cache line more than needed, so that they
     /// don't compete for one cache set.
     pub(super) fn scratch(&self) -> usize {
-        let [k, n] = self.sizes.map(|channels| blocks(channels) * self.chunk + 1);
-        self.size.matrices() * (k + n) * LANES
+        let [k, n] = self.sizes.map(|channels| blocks(channels).saturating_mul(self.chunk).saturating_add(1));
+        (self.size.matrices() * LANES).saturating_mul(k.saturating_add(n))
     }
 
     /// Tiles that a team transforms together: each thread needs half of the sums at most.
@@ -339,7 +349,8 @@ impl WinogradLayer {
         if self.size == winograd::Size::Two || !prefers_columns(blocks(self.sizes[1]), self.all_tiles()) {
             return 0;
         }
-        self.size.matrices() * (blocks(self.sizes[0]) * self.common_chunk() + 1) * LANES
+        let floats = blocks(self.sizes[0]).saturating_mul(self.common_chunk()).saturating_add(1);
+        floats.saturating_mul(self.size.matrices() * LANES)
     }
 }
 

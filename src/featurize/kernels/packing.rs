@@ -2,15 +2,15 @@
 
 use super::super::fold::Folded;
 use super::super::network::{Activation, Conv, Linear, Padding};
-use super::super::weights::WeightSource;
+use super::super::weights::{Checked, WeightSource};
 use super::buffer::Buffer;
 use super::layer::blocks;
 use super::pack;
 use super::reduced::{self, Engine};
 use super::simd::LANES;
 use super::winograd::Size;
-use crate::{Result, state::Checksum};
-use alloc::vec::Vec;
+use crate::{Error, ErrorKind, Result, Stage, state::Checksum};
+use alloc::{format, vec::Vec};
 
 /// What has weights.
 #[derive(Clone, Copy)]
@@ -114,14 +114,17 @@ impl<'g> Packing<'g> {
         let [channels, out] = op.sizes();
         let row = blocks(out) * LANES;
         let (head, rows) = match form {
-            Form::Product { .. } => (0, channels * op.taps()),
-            Form::Winograd(size) => (0, channels * size.matrices()),
+            Form::Product { .. } => (0, channels.saturating_mul(op.taps())),
+            Form::Winograd(size) => (0, channels.saturating_mul(size.matrices())),
             Form::Depthwise => (0, op.taps()),
-            Form::Reduced(engine) => (engine.head() * row, engine.rows(channels) * op.taps()),
+            Form::Reduced(engine) => {
+                (engine.head().saturating_mul(row), engine.rows(channels).saturating_mul(op.taps()))
+            }
         };
+        // Saturated sums find no memory.
         let bias = self.floats;
-        let weights = bias + row + head;
-        self.floats = weights + rows * row;
+        let weights = bias.saturating_add(row).saturating_add(head);
+        self.floats = weights.saturating_add(rows.saturating_mul(row));
         self.items.push((op, form));
         [weights, bias]
     }
@@ -129,12 +132,13 @@ impl<'g> Packing<'g> {
     /// Folds and packs all of them.
     ///
     /// # Errors
-    /// What `weights` returns for a missing or misshapen tensor; [`Limit`](crate::ErrorKind::Limit) if the
-    /// memory isn't there.
+    /// What `weights` returns for a missing or misshapen tensor; [`Shape`](ErrorKind::Shape) and
+    /// [`NonFinite`](ErrorKind::NonFinite) for values that can't be a network's; [`Limit`](ErrorKind::Limit) if
+    /// the memory isn't there.
     pub(super) fn pack(&self, weights: &dyn WeightSource) -> Result<Buffer> {
-        let mut packed = Buffer::with_capacity(self.floats)?;
+        let (weights, mut packed) = (Checked(weights), Buffer::with_capacity(self.floats)?);
         for (op, form) in &self.items {
-            let (folded, sizes, taps) = (op.folded(weights)?, op.sizes(), op.taps());
+            let (folded, sizes, taps) = (op.folded(&weights)?, op.sizes(), op.taps());
             pack::bias(&mut packed, &folded);
             match form {
                 Form::Product { group } => pack::product(&mut packed, &folded, sizes, taps, *group, self.nb),
@@ -143,7 +147,15 @@ impl<'g> Packing<'g> {
                 Form::Reduced(engine) => reduced::pack(&mut packed, &folded, sizes, taps, engine),
             }
         }
-        debug_assert_eq!(packed.len(), self.floats);
+        // Kernels read where the plan says, without a look at the length.
+        if packed.len() != self.floats {
+            let m = format!(
+                "{} floats were packed and {} planned; this is a defect of fruitcore, please report it",
+                packed.len(),
+                self.floats
+            );
+            return Err(Error::new(ErrorKind::Shape, Stage::Featurize, m));
+        }
         Ok(packed)
     }
 
@@ -157,5 +169,71 @@ impl<'g> Packing<'g> {
             op.describe(&mut word);
         }
         digest.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::network::{Graph, Norm, Op, Value};
+    use super::super::tests::Seeded;
+    use super::super::{Plan, PlanOptions};
+    use super::*;
+    use alloc::{borrow::Cow, string::String};
+
+    /// Changes one tensor.
+    struct Damaged(&'static str, fn(&mut Vec<f32>));
+
+    impl WeightSource for Damaged {
+        fn names(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
+            let mut values = Seeded(5).tensor(name, shape)?.into_owned();
+            if name == self.0 {
+                (self.1)(&mut values);
+            }
+            Ok(values.into())
+        }
+    }
+
+    #[test]
+    fn a_source_that_gives_something_else_is_refused() {
+        let mut graph = Graph::new([3, 6, 6]);
+        let conv = Conv {
+            name: "c".into(),
+            channels_in: 3,
+            channels_out: 40,
+            kernel: [1, 1],
+            stride: [1, 1],
+            padding: Padding::default(),
+            groups: 1,
+            bias: true,
+            norm: Some(Norm { name: "n".into(), epsilon: 1e-5 }),
+            residual: None,
+            activation: Activation::Relu,
+        };
+        let value = graph.push(Value::Input, Op::Conv(conv)).unwrap();
+        let pooled = graph.push(value, Op::GlobalAvgPool).unwrap();
+        let name = "fc".into();
+        let linear = Linear { name, features_in: 40, features_out: 40, activation: Activation::None };
+        graph.push(pooled, Op::Linear(linear)).unwrap();
+        let plan = |name, change| Plan::new(&graph, &Damaged(name, change), &PlanOptions::default());
+        assert!(plan("", |_| ()).is_ok());
+        for (name, change, kind) in [
+            ("c.weight", (|v| v.truncate(60)) as fn(&mut Vec<f32>), ErrorKind::Shape),
+            ("c.weight", |v| v.push(1.0), ErrorKind::Shape),
+            ("c.bias", |v| v.truncate(1), ErrorKind::Shape),
+            ("n.weight", Vec::clear, ErrorKind::Shape),
+            ("n.running_var", |v| v[7] = -1.0, ErrorKind::NonFinite),
+            ("n.running_mean", |v| v[0] = f32::NAN, ErrorKind::NonFinite),
+            // Too short by whole lines: what is packed would end before its kernels do.
+            ("fc.bias", |v| v.truncate(8), ErrorKind::Shape),
+            ("fc.bias", |v| v.resize(64, 0.0), ErrorKind::Shape),
+            ("fc.weight", |v| v[3] = f32::INFINITY, ErrorKind::NonFinite),
+        ] {
+            let e = plan(name, change).err().unwrap();
+            assert_eq!((e.kind(), e.object()), (kind, Some(name)), "{e}");
+        }
     }
 }

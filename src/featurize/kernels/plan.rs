@@ -75,7 +75,9 @@ impl Plan {
     /// Folds, packs and places a network.
     ///
     /// # Errors
-    /// What `weights` returns for a missing or misshapen tensor;
+    /// What `weights` returns for a missing or misshapen tensor; [`Shape`](ErrorKind::Shape) if it gives another
+    /// number of values than asked for, or the graph's input is empty or too large;
+    /// [`NonFinite`](ErrorKind::NonFinite) if a weight is NaN or infinite or a BatchNorm variance negative;
     /// [`Unsupported`](ErrorKind::Unsupported) for grouped convolutions that aren't depthwise and
     /// for an instruction set this processor lacks; [`Limit`](ErrorKind::Limit) if the memory isn't
     /// there; [`InvalidArgument`](ErrorKind::InvalidArgument) for a micro-batch outside 1 to 64.
@@ -89,6 +91,7 @@ impl Plan {
         graph: &'g Graph,
         options: &PlanOptions,
     ) -> Result<(Self, Packing<'g>)> {
+        graph.check()?;
         if !(1..=64).contains(&options.micro_batch) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -106,7 +109,15 @@ impl Plan {
             )));
         };
         let engine = reduced::choose(options.isa, options.precision, options.amx);
-        build(graph, options, kernels, engine)
+        let (plan, packing) = build(graph, options, kernels, engine)?;
+        match plan.floats() {
+            Some(_) => Ok((plan, packing)),
+            None => {
+                let m =
+                    "the network needs more memory than can be addressed; use smaller pictures or batches";
+                Err(Error::new(ErrorKind::Limit, Stage::Featurize, m))
+            }
+        }
     }
 
     pub(super) fn packed(self, packing: &Packing<'_>, weights: &dyn WeightSource) -> Result<Self> {
@@ -155,7 +166,13 @@ impl Plan {
 
     /// Bytes of a [`Workspace`].
     pub fn workspace_bytes(&self) -> usize {
-        (self.scratch + self.arena[0] + self.arena[1] * self.micro_batch) * size_of::<f32>()
+        self.floats().unwrap_or(usize::MAX / size_of::<f32>()) * size_of::<f32>()
+    }
+
+    /// Floats of a [`Workspace`]; `None` if that many can't be addressed.
+    fn floats(&self) -> Option<usize> {
+        let arenas = self.arena[1].checked_mul(self.micro_batch)?.checked_add(self.arena[0])?;
+        arenas.checked_add(self.scratch).filter(|n| *n <= isize::MAX as usize / size_of::<f32>())
     }
 
     /// Memory for one thread to run this plan.

@@ -112,7 +112,7 @@ impl Team {
         let pictures = plan.count(input, features)?;
         let of = self.threads();
         let ([early, late], common, scratch) = (plan.arena, plan.common, plan.scratch);
-        let floats = early + late + common + of * scratch;
+        let floats = of.saturating_mul(scratch).saturating_add(early + late).saturating_add(common);
         if self.memory.len() < floats {
             self.memory = Buffer::zeroed(floats)?;
         }

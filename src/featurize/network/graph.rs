@@ -145,29 +145,82 @@ pub struct Graph {
     input: [usize; 3],
     nodes: Vec<Node>,
     shapes: Vec<[usize; 3]>,
+    /// Of all values and weights.
+    floats: usize,
+}
+
+/// Floats of a graph's values and weights, at most: so many pictures at once, transformed weights and scratch memory
+/// can be counted without an overflow.
+const MOST: usize = usize::MAX >> if usize::BITS > 32 { 24 } else { 4 };
+
+/// Executors fill up channels to a multiple of this.
+const LANES: usize = 16;
+
+/// Floats of a value as executors hold it; `None` if nothing is in it or it is too large.
+fn floats([c, h, w]: [usize; 3]) -> Option<usize> {
+    let floats = c.checked_next_multiple_of(LANES)?.checked_mul(h)?.checked_mul(w)?;
+    (1..=MOST).contains(&floats).then_some(floats)
 }
 
 impl Graph {
-    /// An empty graph for pictures of `[channels, height, width]`.
+    /// An empty graph for pictures of `[channels, height, width]`; whoever uses it refuses a size that is none.
     pub fn new(input: [usize; 3]) -> Self {
-        Self { input, nodes: Vec::new(), shapes: Vec::new() }
+        Self { input, nodes: Vec::new(), shapes: Vec::new(), floats: floats(input).unwrap_or(usize::MAX) }
     }
 
     /// Appends a node and returns its output.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if the operation doesn't fit its input, or its output would be empty or
-    /// beyond what can be addressed.
+    /// [`ErrorKind::Shape`] if the operation doesn't fit its input, its output would be empty, or the graph's values
+    /// and weights would be beyond what can be addressed.
     pub fn push(&mut self, input: Value, op: Op) -> Result<Value> {
+        self.check()?;
         let shape = self.infer(input, &op)?;
-        let size = shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
-        if size.is_none_or(|n| n == 0 || n > isize::MAX as usize / size_of::<f32>()) {
-            let message = format!("node {} would give a picture of {shape:?}", self.nodes.len());
-            return Err(Error::new(ErrorKind::Shape, Stage::Featurize, message));
-        }
+        let bad = |message| Err(Error::new(ErrorKind::Shape, Stage::Featurize, message));
+        let Some(value) = floats(shape) else {
+            return bad(format!("node {} would give a picture of {shape:?}", self.nodes.len()));
+        };
+        let all = self.weights(input, &op).and_then(|n| n.checked_add(value)?.checked_add(self.floats));
+        let Some(all) = all.filter(|n| *n <= MOST) else {
+            return bad(format!(
+                "node {} makes the network larger than can be addressed; use smaller pictures or fewer channels",
+                self.nodes.len()
+            ));
+        };
+        self.floats = all;
         self.nodes.push(Node { input, op });
         self.shapes.push(shape);
         Ok(Value::Node(self.nodes.len() - 1))
+    }
+
+    /// Refuses pictures that hold nothing or can't be addressed; nodes were looked at when they were pushed.
+    pub(in super::super) fn check(&self) -> Result<()> {
+        if self.floats <= MOST {
+            return Ok(());
+        }
+        let message =
+            format!("no network takes pictures of {:?}; give channels, height and width", self.input);
+        Err(Error::new(ErrorKind::Shape, Stage::Featurize, message))
+    }
+
+    /// Floats of an operation's weights; `None` if they, or its padded input, can't be addressed.
+    fn weights(&self, input: Value, op: &Op) -> Option<usize> {
+        let [c, h, w] = self.shape(input)?;
+        let padded = |p: &Padding| {
+            let (rows, columns) = (p.top.checked_add(p.bottom)?, p.left.checked_add(p.right)?);
+            floats([c, h.checked_add(rows)?, w.checked_add(columns)?])
+        };
+        match op {
+            Op::Conv(conv) => {
+                padded(&conv.padding)?;
+                let [rows, columns] = conv.kernel;
+                let inputs = (conv.channels_in / conv.groups).checked_next_multiple_of(LANES)?;
+                floats([conv.channels_out, rows, columns])?.checked_mul(inputs)
+            }
+            Op::MaxPool(pool) => padded(&pool.padding).map(|_| 0),
+            Op::Linear(l) => floats([l.features_out, l.features_in.checked_next_multiple_of(LANES)?, 1]),
+            Op::AdaptiveAvgPool(_) | Op::GlobalAvgPool | Op::Flatten(_) => Some(0),
+        }
     }
 
     /// Channels, height and width of one picture.
@@ -190,7 +243,8 @@ impl Graph {
 
     /// Length of the feature vector: the number of elements of the last node's output.
     pub fn feature_len(&self) -> usize {
-        self.shapes.last().unwrap_or(&self.input).iter().product()
+        // Only an input that nobody has looked at can be too large.
+        self.shapes.last().unwrap_or(&self.input).iter().fold(1, |n, &side| n.saturating_mul(side))
     }
 
     /// Every tensor the network needs, by name, with its shape, in execution order.
@@ -226,9 +280,6 @@ impl Graph {
         let Some([c, h, w]) = self.shape(input) else {
             return bad(format!("node {} uses {input:?}, which does not exist yet", self.nodes.len()));
         };
-        if c == 0 || h == 0 || w == 0 {
-            return bad(format!("an empty picture of [{c}, {h}, {w}]"));
-        }
         match op {
             Op::Conv(conv) => {
                 if conv.channels_in != c
@@ -290,3 +341,6 @@ fn window(
         one(w.checked_add(pad.left)?.checked_add(pad.right)?, kernel[1], stride[1])?,
     ))
 }
+
+#[cfg(test)]
+mod tests;

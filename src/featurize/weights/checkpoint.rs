@@ -6,7 +6,7 @@ use super::inspect::{Format, Inspection, TensorInfo};
 #[cfg(feature = "checkpoints")]
 use super::keras::KerasFile;
 use super::sniff::{Container, sniff};
-use super::stored::{DType, Stored, corrupt, unsupported};
+use super::stored::{DType, Stored, corrupt, elements, unsupported};
 use super::{safetensors, torch};
 use crate::featurize::network::{NetworkKind, NetworkSpec, Tap};
 use crate::{Error, ErrorKind, Result, Stage};
@@ -225,12 +225,16 @@ impl<'a> Checkpoint<'a> {
     /// holds.
     fn dequantized(&self, stored: &Stored, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
         let rows = shape.first().copied().unwrap_or(1);
-        let scales = self.tensor(&format!("{name}.scale"), &[rows])?;
+        let scale = format!("{name}.scale");
+        if self.find(&scale, &[rows])?.dtype == DType::I8 {
+            return Err(corrupt("its scale is in 8 bits, too; save it in floating point".into()).at(scale));
+        }
+        let scales = self.tensor(&scale, &[rows])?;
         let Some(bytes) = self.data.bytes() else {
             return Err(unsupported("its integers have no floating point scale".into()).at(name));
         };
         let whole = stored.bytes(bytes).map_err(|e| e.at(name))?;
-        if rows == 0 || whole.len() != shape.iter().product::<usize>() {
+        if rows == 0 || whole.len() != elements(shape).map_err(|e| e.at(name))? {
             return Err(corrupt(format!("{} values found for shape {shape:?}", whole.len())).at(name));
         }
         let row = (whole.len() / rows).max(1);
@@ -263,7 +267,7 @@ impl WeightSource for Checkpoint<'_> {
             Data::Keras(file) => file.read(stored),
         }
         .map_err(|e| e.at(name))?;
-        if values.len() != shape.iter().product::<usize>() {
+        if values.len() != elements(shape).map_err(|e| e.at(name))? {
             let message = format!("{} values found for shape {shape:?}; fetch the file again", values.len());
             return Err(corrupt(message).at(name));
         }
@@ -294,4 +298,42 @@ fn keras<'a>(_: Vec<u8>, _: Option<Format>) -> Result<Checkpoint<'a>> {
     Err(unsupported(
         "a Keras HDF5 file, which needs the feature `checkpoints`; or convert it to .safetensors".into(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::featurize::weights::stored::Place;
+
+    fn checkpoint(tensors: Vec<Stored>) -> Checkpoint<'static> {
+        let identity = Identity { kind: None, variant: None, text: String::new(), head: false, layers: None };
+        Checkpoint::assemble(Data::Bytes(alloc::vec![3; 64].into()), Format::Safetensors, identity, tensors)
+    }
+
+    #[test]
+    fn a_scale_of_a_scale_is_refused() {
+        let mut name = String::from("w");
+        let mut tensors = Vec::new();
+        for _ in 0..40 {
+            let next = format!("{name}.scale");
+            tensors.push(Stored::new(name, DType::I8, alloc::vec![2], Place::Bytes(0..2)));
+            name = next;
+        }
+        let e = checkpoint(tensors).tensor("w", &[2]).unwrap_err();
+        assert_eq!((e.kind(), e.object()), (ErrorKind::Corrupt, Some("w.scale")), "{e}");
+    }
+
+    #[test]
+    fn shapes_that_no_number_counts_are_refused() {
+        let large = 1 << (usize::BITS - 2);
+        for shape in [alloc::vec![large, 4, 0], alloc::vec![0, large, 4], alloc::vec![large, 4]] {
+            for dtype in [DType::F32, DType::I8] {
+                let scale =
+                    Stored::new("w.scale".into(), DType::F32, shape[..1].to_vec(), Place::Bytes(0..0));
+                let tensor = Stored::new("w".into(), dtype, shape.clone(), Place::Bytes(0..0));
+                let e = checkpoint(alloc::vec![tensor, scale]).tensor("w", &shape).unwrap_err();
+                assert_eq!(e.kind(), ErrorKind::Corrupt, "{shape:?}: {e}");
+            }
+        }
+    }
 }

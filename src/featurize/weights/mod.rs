@@ -1,5 +1,6 @@
 //! Checkpoint files: tensors by the network's names, whatever framework wrote them.
 
+mod checked;
 mod checkpoint;
 mod identify;
 mod inspect;
@@ -12,6 +13,7 @@ mod sniff;
 mod stored;
 mod torch;
 
+pub(super) use checked::Checked;
 pub use checkpoint::Checkpoint;
 pub use inspect::{Format, Inspection, TensorInfo};
 pub use random::RandomWeights;

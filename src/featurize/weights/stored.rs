@@ -218,6 +218,14 @@ fn cut<'a>(file: &'a [u8], range: &Range<usize>) -> Result<&'a [u8]> {
     })
 }
 
+/// Elements of a shape from a file; with a zero in it, too, the other sides must make a number.
+pub(super) fn elements(shape: &[usize]) -> Result<usize> {
+    match shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side.max(1))) {
+        Some(_) => Ok(shape.iter().product()),
+        None => Err(corrupt(format!("no file holds values of shape {shape:?}; fetch it again"))),
+    }
+}
+
 pub(super) fn corrupt(message: String) -> Error {
     Error::new(ErrorKind::Corrupt, Stage::Weights, message)
 }

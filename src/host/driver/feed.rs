@@ -120,12 +120,11 @@ impl Feed<'_> {
             if part.wanted == Wanted::Compute {
                 let size = charge(&object);
                 // Several batches should fit the budget, so that fetching and computing overlap.
-                let crowded = pending.bytes + size > self.driver.limits.in_flight_bytes / 4;
+                let crowded = pending.bytes.saturating_add(size) > self.driver.limits.in_flight_bytes / 4;
                 if crowded && !pending.objects.is_empty() {
                     let Ok(()) = self.fetch(part.index, &mut pending, &mut fetches).await else { break };
                 }
-                pending.objects.push(object);
-                pending.bytes += size;
+                pending.add(object, size);
                 if full || pending.objects.len() >= self.driver.limits.batch {
                     let Ok(()) = self.fetch(part.index, &mut pending, &mut fetches).await else { break };
                 }
@@ -253,6 +252,14 @@ impl Feed<'_> {
     }
 }
 
+impl Pending {
+    /// A listing may tell any size.
+    fn add(&mut self, object: Object, size: u64) {
+        self.objects.push(object);
+        self.bytes = self.bytes.saturating_add(size);
+    }
+}
+
 impl Open {
     fn add(&mut self, object: &Object) {
         // Lengths keep neighbouring fields apart.
@@ -293,4 +300,22 @@ fn charge(object: &Object) -> u64 {
 /// Whether a failure concerns one object only, so that the run can go on without it.
 pub(super) fn is_local(error: &Error) -> bool {
     !matches!(error.kind(), ErrorKind::Network | ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::source::Body;
+
+    #[test]
+    fn sizes_no_store_has_are_counted_as_the_most() {
+        let mut pending = Pending::default();
+        for size in [u64::MAX, 64 << 10] {
+            let (path, body) = (String::from("a.jpg"), Body::Inline(Bytes::new()));
+            let object = Object { path, label: None, size, version: None, body };
+            let size = charge(&object);
+            pending.add(object, size);
+        }
+        assert_eq!((pending.bytes, pending.objects.len()), (u64::MAX, 2));
+    }
 }

@@ -65,6 +65,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Workers, of which no machine has use for more.
+    fn threads(&self) -> usize {
+        self.workers.clamp(1, 4096)
+    }
+
     /// What suits a device: large batches where it is a GPU.
     ///
     /// ```
@@ -219,11 +224,11 @@ impl Driver {
             .map_err(|e| Error::new(ErrorKind::Io, Stage::Run, format!("no thread: {e}")).because(e))?;
         let shared = Shared::new(&self.limits, &self.stages.device);
         let (messages, inbox) = mpsc::channel();
-        let (batches, queue) = tokio::sync::mpsc::channel(self.limits.workers.max(1));
+        let (batches, queue) = tokio::sync::mpsc::channel(self.limits.threads());
         let queue = Arc::new(Mutex::new(queue));
         let (parts, finished) = mpsc::channel::<collect::Ready>();
         let listing = thread::scope(|scope| {
-            for n in 0..self.limits.workers.max(1) {
+            for n in 0..self.limits.threads() {
                 let (queue, messages) = (Arc::clone(&queue), messages.clone());
                 let worker = work::Worker { driver: self, shared: &shared, control, queue, messages };
                 let builder = thread::Builder::new().name(format!("fruitcore-worker-{n}"));
@@ -355,4 +360,16 @@ fn internal(message: &str) -> Error {
         Stage::Run,
         format!("{message}; this is a defect of fruitcore, please report it"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_workers_makes_some_threads() {
+        for (workers, threads) in [(0, 1), (7, 7), (usize::MAX, 4096)] {
+            assert_eq!(Limits { workers, ..Limits::default() }.threads(), threads);
+        }
+    }
 }

@@ -75,7 +75,8 @@ pub(super) fn between(found: &Neighbors, plane: &[f32], steps: usize) -> Vec<f32
 /// on rows that are equal.
 fn weights(distances: &[f32]) -> Vec<f32> {
     let nearest = distances.first().copied().unwrap_or(0.0);
-    if nearest == 0.0 || distances.len() == 1 {
+    // Beyond what can be squared all are as far.
+    if nearest == 0.0 || nearest.is_infinite() || distances.len() == 1 {
         let same = distances.iter().filter(|d| **d == nearest).count().max(1) as f32;
         return distances.iter().map(|d| if *d == nearest { 1.0 / same } else { 0.0 }).collect();
     }

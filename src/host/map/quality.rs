@@ -112,6 +112,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn fill_values_are_no_end() {
+        let mut rows: Vec<f32> = (0..120).map(|i| i as f32).collect();
+        rows[40..80].fill(9.97e36);
+        let plane: Vec<f32> = (0..120).map(|i| i as f32).collect();
+        let found = quality(Rows::new(&rows, 2).unwrap(), &plane, 0).unwrap();
+        assert!((0.0..=1.0).contains(&found.trustworthiness), "{found:?}");
+    }
+
+    #[test]
     fn of_many_rows_a_sample_stands_for_all() {
         let line: Vec<f32> = (0..120_000u32).map(|i| i as f32).collect();
         let plane: Vec<f32> = line.iter().flat_map(|x| [*x, 0.0]).collect();

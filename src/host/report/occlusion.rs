@@ -7,10 +7,15 @@ use alloc::{format, vec, vec::Vec};
 const PATCHES: usize = 6;
 const BATCH: usize = 16;
 
-/// How long a patch is along a side, and where patches begin.
+/// How long a patch is along a side, and where patches begin; the last ends with the side.
 fn starts(side: usize) -> (usize, Vec<usize>) {
     let patch = side.div_ceil(PATCHES).max(1);
-    (patch, (0..=side.saturating_sub(patch)).step_by((patch / 2).max(1)).collect())
+    let last = side.saturating_sub(patch);
+    let mut all: Vec<usize> = (0..=last).step_by((patch / 2).max(1)).collect();
+    if all.last() != Some(&last) {
+        all.push(last);
+    }
+    (patch, all)
 }
 
 /// How many pictures [`occlusion`] scores for one of `[c, h, w]`.
@@ -88,4 +93,27 @@ pub fn occlusion(
         heat.iter_mut().for_each(|v| *v /= most);
     }
     Ok(heat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pixel_is_covered() {
+        for side in 1..400 {
+            let (patch, starts) = starts(side);
+            assert_eq!(starts.first(), Some(&0));
+            assert_eq!(starts.last().map(|s| s + patch), Some(side));
+            assert!(starts.windows(2).all(|s| s[0] < s[1] && s[1] <= s[0] + patch), "{side}: {starts:?}");
+        }
+        // What lies in the last column matters as much as elsewhere.
+        let (h, w) = (20, 224);
+        let mut picture = vec![0.0; h * w];
+        (0..h).for_each(|y| picture[y * w + w - 1] = 1.0);
+        let last = |p: &[f32]| (0..h).map(|y| p[y * w + w - 1]).sum::<f32>();
+        let score = |all: &[f32], _| Ok(all.chunks(h * w).map(last).collect());
+        let heat = occlusion(&picture, [1, h, w], score).unwrap();
+        assert_eq!((heat[h / 2 * w + w - 1], heat[0]), (1.0, 0.0));
+    }
 }

@@ -5,7 +5,7 @@ use super::{
     layout::{Kind, Layout, Values, choose},
 };
 use crate::{
-    Result,
+    Error, ErrorKind, Result, Stage,
     host::sink::{Content, Table},
 };
 use alloc::{format, string::String, vec::Vec};
@@ -18,6 +18,9 @@ use arrow::{
 };
 use parquet::{arrow::arrow_reader::ParquetRecordBatchReaderBuilder, file::reader::ChunkReader};
 use std::io::{Read, Seek};
+
+/// Numbers of sparse vectors that are spread out at once, at most.
+const MOST: usize = 1 << 30;
 
 pub(super) fn parquet(
     content: Content,
@@ -180,7 +183,18 @@ fn spark(array: &StructArray, name: &str) -> Result<(usize, Vec<f32>)> {
     };
     let lengths: Vec<usize> = (0..array.len()).map(length).collect();
     let columns = same(&lengths, name)?;
-    let mut all = alloc::vec![0.0; columns.saturating_mul(array.len())];
+    // A file's word alone: a sparse vector of any length takes no bytes in it.
+    let numbers = columns.saturating_mul(array.len());
+    let mut all: Vec<f32> = Vec::new();
+    if numbers > MOST || all.try_reserve_exact(numbers).is_err() {
+        let m = format!(
+            "column `{name}` has vectors of {columns} numbers: too many to spread out {} of them; reduce them \
+             first, or save them in smaller row groups",
+            array.len()
+        );
+        return Err(Error::new(ErrorKind::Limit, Stage::Source, m));
+    }
+    all.resize(numbers, 0.0);
     for (i, row) in all.chunks_exact_mut(columns.max(1)).enumerate() {
         let numbers = floats(&values.value(i), name)?;
         if dense(i) {
@@ -196,6 +210,43 @@ fn spark(array: &StructArray, name: &str) -> Result<(usize, Vec<f32>)> {
     Ok((columns, all))
 }
 
-fn failed(what: &str, e: impl core::error::Error + Send + Sync + 'static) -> crate::Error {
+fn failed(what: &str, e: impl core::error::Error + Send + Sync + 'static) -> Error {
     corrupt(format!("{what}: {e}")).because(e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::sync::Arc;
+    use arrow::{
+        array::{Float64Array, Int8Array, Int32Array, ListArray},
+        buffer::OffsetBuffer,
+        datatypes::Field,
+    };
+
+    /// One sparse vector: 1.5 at index 2.
+    fn sparse(size: i32) -> StructArray {
+        let list = |values: ArrayRef| -> ArrayRef {
+            let item = Arc::new(Field::new("element", values.data_type().clone(), false));
+            Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([1]), values, None))
+        };
+        let columns: [(&str, ArrayRef); 4] = [
+            ("type", Arc::new(Int8Array::from(alloc::vec![0]))),
+            ("size", Arc::new(Int32Array::from(alloc::vec![size]))),
+            ("indices", list(Arc::new(Int32Array::from(alloc::vec![2])))),
+            ("values", list(Arc::new(Float64Array::from(alloc::vec![1.5])))),
+        ];
+        let field =
+            |(name, a): (&str, ArrayRef)| (Arc::new(Field::new(name, a.data_type().clone(), true)), a);
+        StructArray::from(columns.map(field).to_vec())
+    }
+
+    #[test]
+    fn a_sparse_vector_takes_no_more_than_is_allowed() {
+        assert_eq!(spark(&sparse(4), "features").unwrap(), (4, alloc::vec![0.0, 0.0, 1.5, 0.0]));
+        let e = spark(&sparse(i32::MAX), "features").unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Limit);
+        assert!(e.message().contains("`features`"), "{e}");
+        assert_eq!(spark(&sparse(2), "features").unwrap_err().kind(), crate::ErrorKind::Corrupt);
+    }
 }

@@ -5,15 +5,16 @@ use super::{
     layout::{Kind, Layout, Values, choose},
 };
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result, Stage,
     host::sink::{Content, Table},
 };
 use alloc::{format, string::String, vec::Vec};
 use csv::{ReaderBuilder, StringRecord};
 use std::io::{BufRead, Read};
 
-/// Bytes from which the dialect is told.
+/// Bytes that the dialect is told from at first, and at most: it takes two whole records.
 const HEAD: u64 = 64 << 10;
+const MOST: u64 = 64 << 20;
 
 /// How a file is written, told by its first lines.
 struct Dialect {
@@ -23,14 +24,9 @@ struct Dialect {
 }
 
 pub(super) fn csv(content: Content, mut file: impl BufRead, sink: &mut Checked<'_>) -> Result<()> {
-    let unreadable = |e: std::io::Error| corrupt(format!("can't be read: {e}"));
-    let mut head = Vec::new();
-    Read::by_ref(&mut file).take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
-    let body = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head);
-    let text = String::from_utf8_lossy(body);
-    let Some(first) = text.lines().find(|l| !l.trim().is_empty()) else { return Ok(()) };
-    let Some(dialect) = dialect(first, &text, content)? else { return Ok(()) };
-    let whole = body.chain(file);
+    let Some(start) = start(&mut file, MOST)? else { return Ok(()) };
+    let Some(dialect) = dialect(&start, content)? else { return Ok(()) };
+    let whole = without_mark(&start.bytes).chain(file);
     let mut reader = ReaderBuilder::new()
         .delimiter(dialect.separator)
         .has_headers(dialect.header)
@@ -44,19 +40,75 @@ pub(super) fn csv(content: Content, mut file: impl BufRead, sink: &mut Checked<'
     rows.flush(sink)
 }
 
-fn dialect(first: &str, head: &str, content: Content) -> Result<Option<Dialect>> {
-    let separator = *[b';', b'\t', b'|', b','].iter().find(|s| outside_quotes(first, **s)).unwrap_or(&b',');
-    let mut builder = ReaderBuilder::new();
-    builder.delimiter(separator).has_headers(false).trim(csv::Trim::All).flexible(true);
-    let mut records = builder.from_reader(head.as_bytes()).into_records();
-    let mut next = || records.next().and_then(core::result::Result::ok).unwrap_or_default();
-    let (top, second) = (next(), next());
+/// What was read of a file to tell its dialect.
+struct Start {
+    bytes: Vec<u8>,
+    separator: u8,
+    /// The first two records; empty where there are fewer.
+    records: [StringRecord; 2],
+}
+
+/// Reads until two records are whole: of one that is cut, columns would be missing.
+fn start(file: &mut impl Read, most: u64) -> Result<Option<Start>> {
+    let unreadable = |e: std::io::Error| corrupt(format!("can't be read: {e}"));
+    let (mut bytes, mut wanted) = (Vec::new(), HEAD.min(most));
+    loop {
+        let missing = wanted - bytes.len() as u64;
+        let read = Read::by_ref(file).take(missing).read_to_end(&mut bytes).map_err(unreadable)?;
+        let ended = (read as u64) < missing;
+        let text = String::from_utf8_lossy(without_mark(&bytes));
+        match text.lines().find(|l| !l.trim().is_empty()) {
+            None if ended => return Ok(None),
+            None => {}
+            Some(first) => {
+                let separator =
+                    *[b';', b'\t', b'|', b','].iter().find(|s| outside_quotes(first, **s)).unwrap_or(&b',');
+                let mut builder = ReaderBuilder::new();
+                builder.delimiter(separator).has_headers(false).trim(csv::Trim::All).flexible(true);
+                let mut reader = builder.from_reader(text.as_bytes());
+                let mut records = [StringRecord::new(), StringRecord::new()];
+                for record in &mut records {
+                    reader.read_record(record).map_err(|e| corrupt(format!("CSV: {e}")))?;
+                }
+                // What ends with the bytes may go on.
+                if ended || reader.position().byte() < text.len() as u64 {
+                    return Ok(Some(Start { bytes, separator, records }));
+                }
+            }
+        }
+        if wanted >= most {
+            let m = format!(
+                "CSV: the first two rows are longer than {} MiB; look for a quotation mark that isn't closed, \
+                 or save such rows as Parquet",
+                most >> 20
+            );
+            return Err(Error::new(ErrorKind::Limit, Stage::Source, m));
+        }
+        wanted = (2 * wanted).min(most);
+    }
+}
+
+/// Without a byte order mark.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
+
+fn dialect(start: &Start, content: Content) -> Result<Option<Dialect>> {
+    let (separator, [top, second]) = (start.separator, &start.records);
     let comma = separator != b',';
-    let header = is_header(&top, comma);
+    let header = is_header(top, comma);
     if header && second.is_empty() {
         return Ok(None);
     }
-    let sample = if header { &second } else { &top };
+    if header && second.len() != top.len() {
+        let m = format!(
+            "CSV: the first row has {} fields, the header {}; name every column",
+            second.len(),
+            top.len()
+        );
+        return Err(corrupt(m));
+    }
+    let sample = if header { second } else { top };
     let columns: Vec<(String, Kind)> = sample
         .iter()
         .enumerate()
@@ -206,5 +258,37 @@ impl Rows {
 
     fn flush(&mut self, sink: &mut Checked<'_>) -> Result<()> {
         self.table.take().map_or(Ok(()), |table| sink.push(table))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_without_end_are_refused() {
+        let mut endless = std::io::Cursor::new([&b"path,v0\n\"a"[..], &[b'x'; 5000]].concat());
+        let e = start(&mut endless, 1000).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::Limit);
+        assert!(e.message().contains("quotation mark"), "{e}");
+        // The same, closed by the end of the file.
+        endless.set_position(0);
+        let found = start(&mut endless, 8000).unwrap().unwrap();
+        assert_eq!(found.records[1].get(0).map(str::len), Some(5001));
+    }
+
+    #[test]
+    fn two_records_are_whole_wherever_the_bytes_end() {
+        let text = b"\xEF\xBB\xBFpath;v0\r\n\"a;\nb\";1,25\r\nc;2,5\r\n";
+        for length in 0..=text.len() {
+            let found = start(&mut &text[..length], MOST).unwrap();
+            let Some(found) = found else {
+                assert!(length <= 3);
+                continue;
+            };
+            assert_eq!(found.bytes, text[..length]);
+            let whole = length > 26;
+            assert!(!whole || found.records[1] == ["a;\nb", "1,25"][..], "{length}: {:?}", found.records);
+        }
     }
 }

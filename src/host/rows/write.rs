@@ -49,6 +49,15 @@ impl Column<'_> {
         }
     }
 
+    /// Bytes of its strings.
+    fn text(&self) -> usize {
+        match self {
+            Self::Text(v) => v.iter().map(String::len).sum(),
+            Self::OptionalText(v) => v.iter().flatten().map(String::len).sum(),
+            Self::Integers(_) | Self::Reals(_) => 0,
+        }
+    }
+
     fn field(&self, row: usize, out: &mut Vec<u8>) {
         let _ = match self {
             Self::Text(v) => write!(out, "{}", v[row]),
@@ -98,6 +107,7 @@ pub fn encode_columns(columns: &[(&str, Column<'_>)], format: &Format) -> Result
     }
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
     for (name, column) in columns {
+        check_text(name, column.text())?;
         let (array, nullable) = column.array();
         let kind: DataType = array.data_type().clone();
         fields.push(Field::new(*name, kind, nullable));
@@ -108,9 +118,34 @@ pub fn encode_columns(columns: &[(&str, Column<'_>)], format: &Format) -> Result
     encode_batch(&batch, format)
 }
 
+/// Arrow's strings are counted in 31 bits.
+fn check_text(name: &str, bytes: usize) -> Result<()> {
+    if i32::try_from(bytes).is_ok() {
+        return Ok(());
+    }
+    let m = format!("the text of column `{name}` exceeds 2 GiB; write CSV, or fewer rows");
+    Err(Error::new(ErrorKind::Limit, Stage::Sink, m))
+}
+
 /// A value as indented JSON in a file of the output.
 pub(crate) fn put_json(store: &dyn OutputStore, name: &str, value: &impl serde::Serialize) -> Result<()> {
     let bytes = serde_json::to_vec_pretty(value)
         .map_err(|e| Error::new(ErrorKind::Io, Stage::Sink, format!("{name}: {e}")).because(e))?;
     store.put(name, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_beyond_arrows_offsets_is_refused() {
+        let texts = [String::from("ab"), String::from("c")];
+        assert_eq!(Column::Text(&texts).text(), 3);
+        assert_eq!(Column::OptionalText(&[None, Some(String::from("ab"))]).text(), 2);
+        assert!(check_text("path", i32::MAX as usize).is_ok());
+        let e = check_text("path", i32::MAX as usize + 1).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Limit);
+        assert!(e.message().contains("`path`"), "{e}");
+    }
 }

@@ -227,7 +227,15 @@ impl Manifest {
             let m = format!("manifest version {}, this program knows {FORMAT}; update it", version.format);
             return Err(Error::new(ErrorKind::Unsupported, Stage::Run, m).at(place()));
         }
-        serde_json::from_slice(&content).map(Some).map_err(corrupt)
+        let manifest: Self = serde_json::from_slice(&content).map_err(corrupt)?;
+        let Shard { index, count } = manifest.shard;
+        if index >= count {
+            let m = format!(
+                "not a run's manifest: shard {index} of {count}; choose another --output, or --overwrite"
+            );
+            return Err(Error::new(ErrorKind::Corrupt, Stage::Run, m).at(place()));
+        }
+        Ok(Some(manifest))
     }
 
     pub(super) fn write(&self, store: &dyn OutputStore) -> Result<()> {
@@ -311,4 +319,25 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(s, "{b:02x}");
         s
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::run::open_output;
+
+    #[test]
+    fn a_shard_of_none_is_no_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open_output(&format!("{}", folder.path().display())).unwrap();
+        for (index, count, fine) in [(0, 1, true), (1, 2, true), (0, 0, false), (2, 2, false)] {
+            let shard = Shard { index, count };
+            Manifest::new(BTreeMap::new(), Format::Ipc, shard).write(&*store).unwrap();
+            let read = Manifest::read(&*store, &shard.manifest_name());
+            match fine {
+                true => assert_eq!(read.unwrap().unwrap().shard, shard),
+                false => assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt, "{shard:?}"),
+            }
+        }
+    }
 }

@@ -98,6 +98,34 @@ impl Default for Augment {
     }
 }
 
+impl Augment {
+    fn check(&self) -> Result<()> {
+        let [low, high] = self.scale;
+        for (what, value, [least, most]) in [
+            ("the largest turn in degrees", self.rotation, [0.0, 180.0]),
+            ("the smallest crop", self.crop, [0.001, 1.0]),
+            ("the smallest scale", low, [0.05, 20.0]),
+            ("the largest scale", high, [0.05, 20.0]),
+            ("jitter", self.jitter, [0.0, 1.0]),
+            ("the largest turn of hue in degrees", self.hue, [0.0, 180.0]),
+            ("the deviation of noise", self.noise, [0.0, 255.0]),
+            ("the share of replaced backgrounds", self.background, [0.0, 1.0]),
+        ] {
+            // NaN is in no range.
+            if !(least..=most).contains(&value) {
+                let m = format!("augmentation: {what} is {value}; use {least} to {most}");
+                return Err(fail(ErrorKind::InvalidArgument, m));
+            }
+        }
+        if low > high {
+            let m =
+                format!("augmentation: the smallest scale {low} is above the largest, {high}; exchange them");
+            return Err(fail(ErrorKind::InvalidArgument, m));
+        }
+        Ok(())
+    }
+}
+
 /// How to train.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -229,6 +257,7 @@ impl TrainOptions {
                 return bad(format!("{what} is {value}; use 0 to {most}"));
             }
         }
+        self.augment.check()?;
         if !(self.learning_rate > 0.0 && self.learning_rate < 10.0)
             || self.warm_up.is_nan()
             || self.warm_up < 0.0
@@ -242,5 +271,37 @@ impl TrainOptions {
             return bad("train at least 1 epoch in batches of at least 2: BatchNorm needs a batch".into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn augmentation_that_makes_no_picture_is_refused() {
+        let changes: [fn(&mut Augment); 11] = [
+            |a| a.rotation = f32::NAN,
+            |a| a.rotation = -1.0,
+            |a| a.crop = 0.0,
+            |a| a.crop = 1.5,
+            |a| a.scale = [0.0, 1.0],
+            |a| a.scale = [1.2, 0.8],
+            |a| a.scale[1] = f32::INFINITY,
+            |a| a.jitter = f32::NAN,
+            |a| a.hue = 720.0,
+            |a| a.noise = -1.0,
+            |a| a.background = 1.1,
+        ];
+        assert!(Augment::default().check().is_ok());
+        let none =
+            Augment { rotation: 0.0, crop: 1.0, jitter: 0.0, hue: 0.0, noise: 0.0, ..Augment::default() };
+        assert!(none.check().is_ok());
+        for change in changes {
+            let mut augment = Augment::default();
+            change(&mut augment);
+            let e = augment.check().expect_err(&format!("{augment:?}"));
+            assert_eq!(e.kind(), ErrorKind::InvalidArgument);
+        }
     }
 }

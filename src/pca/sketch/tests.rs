@@ -1,5 +1,6 @@
 use super::*;
 use crate::pca::CovariancePca;
+use alloc::vec;
 
 fn rows(n: usize, d: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
@@ -144,4 +145,23 @@ fn bytes_round_trip_and_damage_is_noticed() {
         bad[i] ^= 8;
         assert!(SketchPca::from_bytes(&bad).is_err(), "byte {i}");
     }
+}
+
+#[test]
+fn more_directions_than_columns_take_no_larger_matrix() {
+    // B·Bᵀ would be 40,000 × 40,000.
+    let (d, size) = (2, if cfg!(miri) { 4 } else { 20_000 });
+    let data = rows(2 * size + 5, d, 7);
+    let pca = sketch(&data, d, size, 2 * size + 5);
+    certify(&pca, &data);
+    let mut exact = CovariancePca::new(d).unwrap();
+    exact.partial_fit(Rows::new(&data, d).unwrap()).unwrap();
+    let (found, exact) = (pca.fit(Keep::Count(2)).unwrap(), exact.fit(Keep::Count(2)).unwrap());
+    for (a, b) in found.explained_variance().iter().zip(exact.explained_variance()) {
+        assert!((a / b - 1.0).abs() < 1e-9, "{a} {b}");
+    }
+    for (a, b) in found.components().iter().zip(exact.components()) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+    assert_eq!(SketchPca::new(usize::MAX / 64, 1).unwrap_err().kind(), ErrorKind::Limit);
 }

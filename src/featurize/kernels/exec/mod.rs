@@ -104,7 +104,7 @@ impl Plan {
     pub(super) fn count(&self, input: &[f32], features: &[f32]) -> Result<usize> {
         let (picture, feature) = (self.input.iter().product::<usize>(), self.feature_len());
         let n = input.len() / picture.max(1);
-        if n * picture != input.len() || n * feature != features.len() {
+        if n * picture != input.len() || n.checked_mul(feature) != Some(features.len()) {
             return Err(Error::new(
                 ErrorKind::Shape,
                 Stage::Featurize,
