@@ -285,3 +285,27 @@ fn checkpoints_that_are_none() {
     with("resnet51").code(1).says(&["resnet51", "resnet50"]);
     assert!(!work.path("out").exists());
 }
+
+#[test]
+fn sizes_that_are_odd() {
+    let work = Work::new(0, 1);
+    for (width, height) in [(1, 1), (1, 500), (999, 1), (3, 7), (101, 333), (2000, 3)] {
+        let pixel = |x: u32, y: u32| image::Rgb([x as u8, y as u8, (x * y) as u8]);
+        let picture = image::RgbImage::from_fn(width, height, pixel);
+        picture.save(work.path(&format!("pictures/{width}x{height}.png"))).unwrap();
+    }
+    let (input, out) = (work.arg("pictures"), work.arg("out"));
+    let run = |size| {
+        let network = ["--weights", "random", "--width", "0.35", "--input-size", size];
+        let rest = ["--components", "2", "--overwrite", "--no-report", "--json"];
+        fruitcore(&[&["run", &input, "--output", &out][..], &network, &rest].concat())
+    };
+    for size in ["32", "33", "47"] {
+        let summary = run(size).code(0).json();
+        assert_eq!((&summary["images"], &summary["rejected"]), (&6.into(), &0.into()), "{size}");
+        assert!(work.rows("out", Content::Features).iter().flat_map(|row| &row.2).all(|x| x.is_finite()));
+    }
+    run("31").code(2).says(&["31x31", "32 to 4096"]);
+    run("4097").code(2).says(&["4097x4097", "32 to 4096"]);
+    run("33x47").code(2).says(&["33x47", "write a recipe"]);
+}

@@ -6,10 +6,13 @@ use crate::{
     network, progress, stages,
     text::{self, counted},
 };
-use fruitcore::host::{
-    driver::Control,
-    precision::{Compare, Comparison, Effect},
-    setup::Fitted,
+use fruitcore::{
+    featurize::kernels::Amx,
+    host::{
+        driver::Control,
+        precision::{Compare, Comparison, Effect},
+        setup::Fitted,
+    },
 };
 use std::path::Path;
 
@@ -68,6 +71,7 @@ fn human(c: &Comparison) -> String {
     out.push_str(
         "\nms of one core in the network with all workers busy; errors relative to f32; angle in rad\n",
     );
+    out.extend(Amx::here().note().map(|note| format!("{note}\n")));
     out
 }
 

@@ -7,7 +7,7 @@ use crate::{
     text::{self, counted},
 };
 use fruitcore::{
-    featurize::kernels::Isa,
+    featurize::kernels::{Amx, Isa},
     host::profile::{Layer, Profile, ProfileOptions, profile as measure},
 };
 
@@ -60,6 +60,9 @@ fn human(p: &Profile) -> String {
         1e3 * each,
         1.0 / each.max(1e-9)
     ));
+    if !p.precision.is_full() {
+        out.extend(Amx::here().note().map(|note| format!("{note}\n")));
+    }
     out
 }
 

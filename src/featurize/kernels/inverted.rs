@@ -39,6 +39,12 @@ impl InvertedLayer {
         layer
     }
 
+    /// How many strips a picture takes.
+    #[cfg(test)]
+    pub(super) fn strips(&self) -> usize {
+        self.to[1].div_ceil(self.strip)
+    }
+
     /// Input rows of a strip.
     fn rows(&self) -> usize {
         ((self.strip - 1) * self.depthwise.stride[0] + self.depthwise.kernel[0]).min(self.from[1])
@@ -55,7 +61,7 @@ impl InvertedLayer {
     /// Whether a team divides the expanded channels, all of them before the projection, instead of rows:
     /// where channels are many and pixels few, so that each weight is read by one thread and no row is
     /// expanded twice.
-    fn by_channels(&self) -> bool {
+    pub(super) fn by_channels(&self) -> bool {
         self.expand.is_some() && prefers_columns(blocks(self.to[0]), self.to[1] * self.to[2])
     }
 

@@ -75,6 +75,7 @@ use super::Precision;
 pub use image::Aligned;
 pub use plan::{Plan, PlanOptions, Workspace};
 pub use profile::LayerProfile;
+pub use reduced::Amx;
 #[cfg(feature = "rayon")]
 pub(crate) use share::{Broken, Steps};
 pub(super) use shelf::Shared;

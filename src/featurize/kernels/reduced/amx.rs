@@ -2,6 +2,7 @@
 //! volume 1, chapter 18.
 
 use super::super::simd::LANES;
+use super::access::{Amx, Shown};
 use super::dot::Tile;
 use super::tiles::{self, Tiles};
 use super::x86::{Bf16Dot, Vnni};
@@ -102,44 +103,48 @@ unit!(Int8, "tdpbusd", tile_int8, Vnni, |p| _mm512_load_si512(p.cast()));
 /// Not asked yet, refused, permitted.
 static STATE: AtomicU8 = AtomicU8::new(0);
 
-/// Which products this process may use tiles for: bfloat16, 8 bits.
+/// What this process may use tiles for: products of bfloat16, of 8 bits.
 ///
 /// The processor must have them, the system must save them, and Linux wants to be asked: tiles make a
 /// thread's state 8 KB larger. A container or a virtual machine may hide them.
-pub(super) fn permitted() -> [bool; 2] {
-    if cfg!(miri) {
-        return [false; 2];
-    }
-    let features = features();
-    if features == [false; 2] {
-        return features;
-    }
-    let state = match STATE.load(Ordering::Relaxed) {
-        0 => {
-            let state = 1 + u8::from(ask());
-            STATE.store(state, Ordering::Relaxed);
-            state
-        }
-        state => state,
-    };
-    features.map(|has| has && state == 2)
+pub(super) fn permitted() -> (Amx, [bool; 2]) {
+    let shown = if cfg!(miri) { Shown::default() } else { shown() };
+    shown.decide(|| {
+        let state = match STATE.load(Ordering::Relaxed) {
+            0 => {
+                let state = 1 + u8::from(ask());
+                STATE.store(state, Ordering::Relaxed);
+                state
+            }
+            state => state,
+        };
+        state == 2
+    })
 }
 
-fn features() -> [bool; 2] {
+fn shown() -> Shown {
     let (most, _) = __get_cpuid_max(0);
-    let saves = most >= 7 && __cpuid(1).ecx >> 27 & 1 == 1;
-    let lanes = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bw");
-    if !saves || !lanes {
-        return [false; 2];
+    if most < 7 {
+        return Shown::default();
     }
     let leaf = __cpuid_count(7, 0).edx;
+    let has = |bit: u32| leaf >> bit & 1 == 1;
+    let lanes = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bw");
+    Shown { tiles: has(24), saved: lanes && saves(), products: [has(22), has(25)] }
+}
+
+/// Whether the system saves tiles and their configuration when it switches threads.
+fn saves() -> bool {
+    // OSXSAVE: the instruction below exists.
+    if __cpuid(1).ecx >> 27 & 1 == 0 {
+        return false;
+    }
     let low: u32;
-    // SAFETY: OSXSAVE, checked above, says that the instruction exists.
+    // SAFETY: OSXSAVE says that the instruction exists.
     unsafe {
         asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _, options(nostack, nomem, preserves_flags))
     }
-    let tiles = leaf >> 24 & 1 == 1 && low >> 17 & 3 == 3;
-    [tiles && leaf >> 22 & 1 == 1, tiles && leaf >> 25 & 1 == 1]
+    low >> 17 & 3 == 3
 }
 
 /// `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`: for all threads of the process.

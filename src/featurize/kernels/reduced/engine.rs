@@ -37,6 +37,18 @@ impl Engine {
 
 /// The fastest way an instruction set has, if this processor supports it; `None` in full precision.
 pub(in super::super) fn choose(isa: Isa, precision: Precision, amx: bool) -> Option<&'static Engine> {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "std"))]
+    let tiles = if amx && !precision.is_full() { super::amx::permitted().1 } else { [false; 2] };
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux", feature = "std")))]
+    let tiles = {
+        let _ = amx;
+        [false; 2]
+    };
+    choose_of(isa, precision, tiles)
+}
+
+/// The same where AMX's products of bfloat16 and of 8 bits may be used or not.
+pub(super) fn choose_of(isa: Isa, precision: Precision, tiles: [bool; 2]) -> Option<&'static Engine> {
     let halves = match precision {
         Precision::F32 | Precision::F16 => return None,
         Precision::Bf16 => true,
@@ -44,7 +56,7 @@ pub(in super::super) fn choose(isa: Isa, precision: Precision, amx: bool) -> Opt
     };
     let pick = |bf16, int8| Some(if halves { bf16 } else { int8 });
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux", feature = "std")))]
-    let _ = amx;
+    let _ = tiles;
     match isa {
         Isa::Plain => pick(&plain_bf16::ENGINE, &plain_int8::ENGINE),
         #[cfg(target_arch = "aarch64")]
@@ -56,20 +68,20 @@ pub(in super::super) fn choose(isa: Isa, precision: Precision, amx: bool) -> Opt
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => {
             #[cfg(all(target_os = "linux", feature = "std"))]
-            if amx {
-                match (halves, super::amx::permitted()) {
-                    (true, [true, _]) => return Some(&amx_bf16::ENGINE),
-                    (false, [_, true]) => return Some(&amx_int8::ENGINE),
-                    _ => {}
-                }
+            match (halves, tiles) {
+                (true, [true, _]) => return Some(&amx_bf16::ENGINE),
+                (false, [_, true]) => return Some(&amx_int8::ENGINE),
+                _ => {}
             }
-            let has = [has!("avx512bf16"), has!("avx512vnni"), has!("avx512bw")];
+            // The compiler takes AVX512_BF16 to bring AVX-512BW along.
+            let words = has!("avx512bw");
+            let has = [words && has!("avx512bf16"), has!("avx512vnni"), words];
             Some(match (halves, has) {
                 (true, [true, ..]) if super::x86::pairs_are_faster() => &avx512_dot_bf16::ENGINE,
                 (true, _) => &avx512_bf16::ENGINE,
                 (false, [_, true, _]) => &avx512_vnni_int8::ENGINE,
                 (false, [.., true]) => &avx512_int8::ENGINE,
-                // Every processor with AVX-512 has AVX2.
+                // `Isa::is_supported` asks for both.
                 (false, _) => &avx2_int8::ENGINE,
             })
         }
@@ -103,7 +115,10 @@ pub(in super::super) fn all(isa: Isa, precision: Precision) -> alloc::vec::Vec<&
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => {
             let ways: [(bool, &'static Engine); 2] = if halves {
-                [(has!("avx512bf16"), &avx512_dot_bf16::ENGINE), (true, &avx512_bf16::ENGINE)]
+                [
+                    (has!("avx512bf16") && has!("avx512bw"), &avx512_dot_bf16::ENGINE),
+                    (true, &avx512_bf16::ENGINE),
+                ]
             } else {
                 [(has!("avx512vnni"), &avx512_vnni_int8::ENGINE), (has!("avx512bw"), &avx512_int8::ENGINE)]
             };

@@ -6,6 +6,7 @@
 //! AMX tiles, AVX-512's dot products, or what every processor has. All give the same sums: exact in
 //! integers, and in bfloat16 up to the order of `f32` additions.
 
+mod access;
 #[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "std"))]
 mod amx;
 mod dot;
@@ -21,6 +22,7 @@ mod weights;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use access::Amx;
 #[cfg(test)]
 pub(super) use engine::all;
 pub(super) use engine::{Engine, choose};

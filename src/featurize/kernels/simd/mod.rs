@@ -100,7 +100,7 @@ pub enum Isa {
     Plain,
     /// x86-64 with AVX2 and FMA.
     Avx2,
-    /// x86-64 with AVX-512F.
+    /// x86-64 with AVX-512F, AVX2 and FMA.
     Avx512,
     /// AArch64 Advanced SIMD.
     Neon,
@@ -132,14 +132,15 @@ impl Isa {
             Self::Neon => cfg!(all(target_arch = "aarch64", target_feature = "neon")),
             #[cfg(all(target_arch = "x86_64", feature = "std"))]
             Self::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
+            // The compiler takes it to bring the others along; a virtual machine may show it without them.
             #[cfg(all(target_arch = "x86_64", feature = "std"))]
-            Self::Avx512 => std::is_x86_feature_detected!("avx512f"),
+            Self::Avx512 => Self::Avx2.is_supported() && std::is_x86_feature_detected!("avx512f"),
             #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
             Self::Avx2 => {
                 cfg!(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma"))
             }
             #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
-            Self::Avx512 => cfg!(all(target_arch = "x86_64", target_feature = "avx512f")),
+            Self::Avx512 => Self::Avx2.is_supported() && cfg!(target_feature = "avx512f"),
         }
     }
 

@@ -22,7 +22,7 @@ impl Avx2 {
 
 impl Avx512 {
     /// # Safety
-    /// The processor supports AVX-512F.
+    /// The processor supports AVX-512F, AVX2 and FMA, as [`Isa::Avx512`](super::Isa::Avx512) does.
     #[inline(always)]
     pub(crate) unsafe fn new() -> Self {
         Self(())

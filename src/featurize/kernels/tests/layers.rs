@@ -10,7 +10,7 @@ use proptest::prelude::*;
 /// f32 against f64 over one or two layers, relative to the norm.
 const TOLERANCE: f64 = 4e-6;
 
-fn conv(channels_in: usize, channels_out: usize, kernel: [usize; 2]) -> Conv {
+pub(super) fn conv(channels_in: usize, channels_out: usize, kernel: [usize; 2]) -> Conv {
     Conv {
         name: String::from("conv"),
         channels_in,
@@ -32,11 +32,11 @@ fn lift(graph: &mut Graph, channels: usize) -> Value {
     graph.push(Value::Input, Op::Conv(c)).unwrap()
 }
 
-fn activation() -> impl Strategy<Value = Activation> {
+pub(super) fn activation() -> impl Strategy<Value = Activation> {
     prop_oneof![Just(Activation::None), Just(Activation::Relu), Just(Activation::Relu6)]
 }
 
-fn padding(max: usize) -> impl Strategy<Value = Padding> {
+pub(super) fn padding(max: usize) -> impl Strategy<Value = Padding> {
     (0..=max, 0..=max, 0..=max, 0..=max).prop_map(|(top, left, bottom, right)| Padding {
         top,
         left,

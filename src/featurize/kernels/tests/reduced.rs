@@ -13,7 +13,7 @@ const TOLERANCE: f64 = 4e-6;
 
 /// Weights on a grid so coarse that the first layer is exact: then every instruction set rounds the same
 /// activations.
-struct Grid(u64);
+pub(super) struct Grid(pub(super) u64);
 
 impl WeightSource for Grid {
     fn names(&self) -> Vec<String> {
@@ -44,10 +44,16 @@ fn conv(name: &str, channels_in: usize, channels_out: usize, kernel: [usize; 2])
     }
 }
 
-fn check(graph: &Graph, seed: u64, n: usize, micro_batch: usize) -> core::result::Result<(), TestCaseError> {
+/// `n` pictures on a grid as coarse as the weights'.
+pub(super) fn input(graph: &Graph, seed: u64, n: usize) -> Vec<f32> {
     let picture: usize = graph.input_shape().iter().product();
     let mut input = uniform(seed ^ 77, n * picture, -2.0, 2.0);
     input.iter_mut().for_each(|x| *x = libm::rintf(*x * 16.0) / 16.0);
+    input
+}
+
+fn check(graph: &Graph, seed: u64, n: usize, micro_batch: usize) -> core::result::Result<(), TestCaseError> {
+    let input = input(graph, seed, n);
     for precision in [Precision::Bf16, Precision::Int8] {
         let options = PlanOptions { micro_batch, precision, ..Default::default() };
         let (error, arithmetic) = worst_error_on(graph, &Grid(seed), &input, options);
