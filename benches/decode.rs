@@ -10,6 +10,7 @@ use fruitcore::{
 };
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use std::{fs, hint::black_box, path::Path};
+use zune_jpeg::{JpegDecoder, zune_core::bytestream::ZCursor};
 
 /// Encoded pictures and where they are from.
 fn pictures() -> (&'static str, Vec<Vec<u8>>) {
@@ -52,6 +53,14 @@ fn decode(c: &mut Criterion) {
         b.iter(|| {
             for picture in &pictures {
                 black_box(decoder.decode(picture).expect("a picture").data());
+            }
+        });
+    });
+    // What the decoder underneath takes, without limits, checks and a buffer of ours.
+    group.bench_function("zune-jpeg-100x100", |b| {
+        b.iter(|| {
+            for picture in &pictures {
+                black_box(JpegDecoder::new(ZCursor::new(picture)).decode().expect("a picture"));
             }
         });
     });
