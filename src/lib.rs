@@ -82,6 +82,7 @@ mod readme {}
 
 mod error;
 mod frame;
+mod memory;
 mod rng;
 mod state;
 

@@ -6,6 +6,7 @@
 //! integers of 8 bits with a scale for each row (`NAME.scale`).
 
 use crate::classify::{Head, Reads, softmax::Softmax};
+use crate::featurize::kernels::PlanOptions;
 use crate::featurize::network::NetworkSpec;
 use crate::featurize::weights::{Checkpoint, WeightSource};
 use crate::pca::{Parts, Projection};
@@ -154,8 +155,12 @@ impl<'a> ModelFile<'a> {
     /// # Errors
     /// As [`heads`](Self::heads), and what the network refuses about its weights.
     pub fn load(&self, device: &Device) -> Result<Pipeline> {
+        self.planned(device, &PlanOptions::default())
+    }
+
+    pub(crate) fn planned(&self, device: &Device, options: &PlanOptions) -> Result<Pipeline> {
         let heads = self.heads()?;
-        let pipeline = Pipeline::assemble(&self.recipe, self.network, &self.checkpoint, device)?;
+        let pipeline = Pipeline::assemble(&self.recipe, self.network, &self.checkpoint, device, options)?;
         pipeline.with_projection(self.projection.clone()).with_heads(heads)
     }
 }

@@ -3,16 +3,23 @@
 
 mod run_support;
 
+use burn::tensor::Tensor;
 use fruitcore::{
-    ErrorKind,
+    ErrorKind, Featurizer, Result,
+    featurize::SliceFeaturizer,
     host::{
-        run::LocalStore,
+        driver::Control,
+        run::{LocalStore, Run},
         sink::{Content, CsvOptions, Format},
     },
     pca::{CovariancePca, IncrementalPca, Keep, Rows, Scaling},
 };
 use run_support::*;
-use std::{sync::Arc, sync::atomic::Ordering::SeqCst, time::Duration};
+use std::{
+    sync::atomic::Ordering::SeqCst,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 fn formats() -> [Format; 4] {
     let mut semicolon = CsvOptions::default();
@@ -209,4 +216,79 @@ fn slow_store_holds_back_the_listing() {
     // 10 pictures in the budget, up to 3 batches of 2 in work, 2 pictures being listed.
     assert!(ahead <= 60, "the listing ran {ahead} pictures ahead");
     assert_eq!(control.progress().in_flight_bytes, 0);
+}
+
+/// The linear map without tensors; remembers how many pictures and threads each call had.
+struct Sliced(Linear, Mutex<Vec<(usize, usize)>>);
+
+impl Featurizer for Sliced {
+    fn input_shape(&self) -> [usize; 3] {
+        self.0.input_shape()
+    }
+    fn feature_len(&self) -> usize {
+        self.0.feature_len()
+    }
+    fn featurize(&self, _: Tensor<4>) -> Result<Tensor<2>> {
+        panic!("the driver has no need of tensors");
+    }
+    fn slices(&self) -> Option<&dyn SliceFeaturizer> {
+        Some(self)
+    }
+}
+
+impl SliceFeaturizer for Sliced {
+    fn micro_batch(&self) -> usize {
+        4
+    }
+    fn featurize_into(&self, pictures: &[f32], features: &mut [f32], threads: usize) -> Result<()> {
+        let rows = pictures.chunks_exact(3 * SIDE * SIDE).zip(features.chunks_exact_mut(FEATURES));
+        rows.for_each(|(picture, row)| row.copy_from_slice(&self.0.row(picture)));
+        self.1.lock().unwrap().push((pictures.len() / (3 * SIDE * SIDE), threads));
+        Ok(())
+    }
+}
+
+/// Runs with a network without tensors; the calls it had, sorted.
+fn calls(source: &Made, workers: usize, batch: usize) -> Vec<(usize, usize)> {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Arc::new(Sliced(Linear::new(), Mutex::default()));
+    let mut stages = stages(source);
+    stages.featurizer = Arc::<Sliced>::clone(&network);
+    let mut options = options();
+    (options.keep, options.limits.workers, options.limits.batch) = (None, workers, batch);
+    let store = Arc::new(LocalStore::new(folder.path()));
+    Run::new(Arc::new(source.clone()), stages, store).options(options).start(&Control::default()).unwrap();
+    assert_eq!(read(folder.path(), Content::Features, &Format::Parquet), reference(source).0);
+    let mut calls = network.1.lock().unwrap().clone();
+    calls.sort_unstable();
+    calls
+}
+
+#[test]
+fn a_single_picture_has_all_threads() {
+    for workers in [1, 2, 6] {
+        assert_eq!(calls(&Made::new(1), workers, 16), [(1, workers)]);
+    }
+}
+
+#[test]
+fn few_pictures_are_shared_among_the_workers() {
+    let sizes = |calls: Vec<(usize, usize)>| calls.into_iter().map(|(n, _)| n).collect::<Vec<_>>();
+    assert_eq!(sizes(calls(&Made::new(5), 6, 16)), [1; 5]);
+    // One each, two each, then as many as the network has a use for: 2 + 4 + 44, and 50 in the second part.
+    let found = sizes(calls(&Made::new(100), 2, 4096));
+    let count = |n| found.iter().filter(|&&m| m == n).count();
+    assert_eq!([1, 2, 3, 4].map(count), [2, 3, 0, 23]);
+    // A single worker has nobody to share with.
+    assert_eq!(sizes(calls(&Made::new(9), 1, 3)), [3; 3]);
+}
+
+#[test]
+fn a_network_s_step_bounds_memory_whatever_the_batch() {
+    let mut source = Made::new(150);
+    (source.damaged, source.poisoned) = (7, 11);
+    for batch in [1, 3, 4096] {
+        let found = calls(&source, 3, batch);
+        assert!(found.iter().all(|&(n, threads)| n <= batch.min(4) && threads <= 3), "{found:?}");
+    }
 }

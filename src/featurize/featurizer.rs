@@ -1,14 +1,13 @@
 //! [`NetworkFeaturizer`]: a network, its weights and a device.
 
 use super::burn_net::BurnNet;
-#[cfg(feature = "rayon")]
-use super::kernels::Team;
-use super::kernels::{Plan, PlanOptions, Shared};
+use super::kernels::{Plan, PlanOptions};
 use super::network::Graph;
+use super::on_cpu::OnCpu;
 use super::weights::{Checked, WeightSource};
-use super::{Featurizer, Precision};
-use crate::{Error, ErrorKind, Result, Stage};
-use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
+use super::{Featurizer, Precision, SliceFeaturizer};
+use crate::{Error, ErrorKind, Result, Stage, memory};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// A [`Featurizer`] that runs a network's [`Graph`] with weights from a [`WeightSource`] on a Burn
@@ -22,6 +21,9 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 /// convolutions (in f64, rounded once). One featurizer serves many threads. On the CPU each call runs
 /// on its caller's thread, so that a program with a thread per core needs no others; `parallel` (feature
 /// `rayon`) splits single calls. Memory is kept for as many calls as were ever under way at once.
+///
+/// A program that wants each picture's features as soon as they can be had builds for calls of one picture
+/// ([`with_options`](Self::with_options) and [`PlanOptions::for_batch`]) and adds `parallel`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -42,22 +44,12 @@ pub struct NetworkFeaturizer {
     feature_len: usize,
     device: Device,
     executor: Executor,
-    #[cfg(feature = "rayon")]
-    parallel: Option<Parallel>,
-}
-
-/// What a single call is divided with.
-#[cfg(feature = "rayon")]
-#[derive(Default)]
-struct Parallel {
-    /// Started by the first call that has a use for it.
-    team: std::sync::Mutex<Option<Team>>,
 }
 
 /// What computes the features.
 enum Executor {
     /// The CPU's own kernels.
-    Plan(Box<Shared>),
+    Plan(Box<OnCpu>),
     /// Burn's operations, on every device.
     Burn(BurnNet),
 }
@@ -97,6 +89,41 @@ impl NetworkFeaturizer {
         device: &Device,
         precision: Precision,
     ) -> Result<Self> {
+        Self::with_options(graph, source, device, &PlanOptions { precision, ..PlanOptions::default() })
+    }
+
+    /// [`new`](Self::new) with options of one's own; where Burn's operations run, only the precision counts.
+    /// The fastest way to one picture's features, by all threads:
+    ///
+    /// ```
+    /// # #[cfg(feature = "rayon")] {
+    /// use burn::tensor::{Device, Tensor};
+    /// use fruitcore::Featurizer;
+    /// use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
+    /// use fruitcore::featurize::{NetworkFeaturizer, kernels::PlanOptions, weights::RandomWeights};
+    ///
+    /// let graph = NetworkSpec::new(NetworkKind::MobileNetV2).width(0.35).input(32, 32).graph()?;
+    /// let (weights, device) = (RandomWeights::new(&graph, 7), Device::default());
+    /// let options = PlanOptions::for_batch(1);
+    /// let net = NetworkFeaturizer::with_options(&graph, &weights, &device, &options)?.parallel();
+    /// assert_eq!(net.featurize(Tensor::<4>::zeros([1, 3, 32, 32], &device))?.dims(), [1, 1280]);
+    /// # }
+    /// # Ok::<(), fruitcore::Error>(())
+    /// ```
+    ///
+    /// Plans for other numbers of pictures choose other algorithms: features agree to 1e-5 relative, not to
+    /// the bit.
+    ///
+    /// # Errors
+    /// As [`with_precision`](Self::with_precision); [`ErrorKind::InvalidArgument`] for a micro-batch outside
+    /// 1 to 64.
+    pub fn with_options(
+        graph: &Graph,
+        source: &dyn WeightSource,
+        device: &Device,
+        options: &PlanOptions,
+    ) -> Result<Self> {
+        let precision = options.precision;
         if !is_cpu(device) {
             if Self::precision_on(device, precision) != precision {
                 let m = match precision {
@@ -107,7 +134,7 @@ impl NetworkFeaturizer {
             }
             return Self::by_burn(graph, source, device, precision);
         }
-        match Plan::new(graph, source, &PlanOptions { precision, ..PlanOptions::default() }) {
+        match Plan::new(graph, source, options) {
             Ok(plan) => Ok(Self::from_plan(plan, device)),
             Err(e) if e.kind() == ErrorKind::Unsupported && precision.is_full() => {
                 Self::with_burn_operations(graph, source, device)
@@ -149,35 +176,41 @@ impl NetworkFeaturizer {
     /// features are put on `device`.
     pub fn from_plan(plan: Plan, device: &Device) -> Self {
         let (input, feature_len) = (plan.input_shape(), plan.feature_len());
-        Self::with_executor(input, feature_len, device, Executor::Plan(Box::new(Shared::new(plan))))
+        Self::with_executor(input, feature_len, device, Executor::Plan(Box::new(OnCpu::new(plan))))
     }
 
     fn with_executor(input: [usize; 3], feature_len: usize, device: &Device, executor: Executor) -> Self {
-        Self {
-            input,
-            feature_len,
-            device: device.clone(),
-            executor,
-            #[cfg(feature = "rayon")]
-            parallel: None,
-        }
+        Self { input, feature_len, device: device.clone(), executor }
     }
 
     /// Uses as many threads as rayon has for one call (on the CPU; elsewhere the device does): pictures
     /// are divided among them, and where a call has at most half as many pictures as there are threads,
-    /// all threads compute each picture together, as a [`Team`].
+    /// all threads compute each picture together, as a [`Team`](super::kernels::Team). Calls at the same
+    /// time share the threads. Features stay the same to the bit.
     ///
-    /// For programs that call from one thread; with a thread per core calling, leave it off.
+    /// For programs that call from one thread; with a thread per core calling, leave it off. The driver of
+    /// feature `host` needs it neither: it knows how many of its threads are idle.
     #[cfg(feature = "rayon")]
     #[must_use]
-    pub fn parallel(self) -> Self {
-        Self { parallel: Some(Parallel::default()), ..self }
+    pub fn parallel(mut self) -> Self {
+        if let Executor::Plan(plan) = &mut self.executor {
+            plan.parallel();
+        }
+        self
+    }
+
+    /// Threads that a call may use.
+    pub(crate) fn threads(&self) -> usize {
+        match &self.executor {
+            Executor::Plan(plan) => plan.threads(),
+            Executor::Burn(_) => 1,
+        }
     }
 
     /// The plan it runs; `None` where it runs Burn's operations.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.executor {
-            Executor::Plan(shared) => Some(shared.plan()),
+            Executor::Plan(plan) => Some(plan.plan()),
             Executor::Burn(_) => None,
         }
     }
@@ -185,7 +218,7 @@ impl NetworkFeaturizer {
     /// What products are computed in.
     pub fn precision(&self) -> Precision {
         match &self.executor {
-            Executor::Plan(shared) => shared.plan().precision(),
+            Executor::Plan(plan) => plan.plan().precision(),
             Executor::Burn(net) => net.precision(),
         }
     }
@@ -222,65 +255,39 @@ impl Featurizer for NetworkFeaturizer {
         match &self.executor {
             Executor::Burn(net) if batch.device() == self.device => net.forward(batch),
             Executor::Burn(net) => net.forward(batch.to_device(&self.device)),
-            Executor::Plan(shared) => {
-                let features = self.run(shared, batch, n * self.feature_len)?;
+            Executor::Plan(plan) => {
+                let features = run(plan, batch, n * self.feature_len)?;
                 let data = TensorData::new(features, [n, self.feature_len]);
                 Ok(Tensor::from_data(data, &self.device))
             }
         }
     }
 
+    fn slices(&self) -> Option<&dyn SliceFeaturizer> {
+        match &self.executor {
+            Executor::Plan(plan) => Some(&**plan),
+            Executor::Burn(_) => None,
+        }
+    }
+
     fn release(&self) {
-        if let Executor::Plan(shared) = &self.executor {
-            shared.release();
+        if let Executor::Plan(plan) = &self.executor {
+            plan.release();
         }
     }
 }
 
-impl NetworkFeaturizer {
-    /// Runs a plan on a batch; on a CPU device the batch's memory is read in place.
-    fn run(&self, shared: &Shared, batch: Tensor<4>, len: usize) -> Result<Vec<f32>> {
-        let unreadable = |why: String| {
-            let message =
-                format!("the batch can't be read on the CPU ({why}); move it to a CPU device first");
-            Error::new(ErrorKind::Unsupported, Stage::Featurize, message)
-        };
-        let data = batch.try_into_data().map_err(|e| unreadable(format!("{e}")))?;
-        let pictures = data.as_slice::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
-        let mut features = vec![0.0; len];
-        #[cfg(feature = "rayon")]
-        if let Some(parallel) = &self.parallel {
-            parallel.run(shared, pictures, &mut features)?;
-            return Ok(features);
-        }
-        shared.run(pictures, &mut features)?;
-        Ok(features)
-    }
-}
-
-#[cfg(feature = "rayon")]
-impl Parallel {
-    fn run(&self, shared: &Shared, pictures: &[f32], features: &mut [f32]) -> Result<()> {
-        use rayon::prelude::*;
-        let plan = shared.plan();
-        let picture = plan.input_shape().iter().product::<usize>().max(1);
-        let (n, threads) = (pictures.len() / picture, rayon::current_num_threads());
-        if 2 * n <= threads {
-            // One team is enough: who finds it busy has a thread of its own.
-            if let Ok(mut team) = self.team.try_lock() {
-                let team = match &mut *team {
-                    Some(team) => team,
-                    none => none.insert(Team::new(threads.min(256))?),
-                };
-                return team.run(plan, pictures, features);
-            }
-        }
-        let share = n.div_ceil(threads).min(plan.micro_batch()).max(1);
-        pictures
-            .par_chunks(share * picture)
-            .zip(features.par_chunks_mut(share * plan.feature_len()))
-            .try_for_each(|(pictures, features)| shared.run(pictures, features))
-    }
+/// Runs a plan on a batch; on a CPU device the batch's memory is read in place.
+fn run(plan: &OnCpu, batch: Tensor<4>, len: usize) -> Result<Vec<f32>> {
+    let unreadable = |why: String| {
+        let message = format!("the batch can't be read on the CPU ({why}); move it to a CPU device first");
+        Error::new(ErrorKind::Unsupported, Stage::Featurize, message)
+    };
+    let data = batch.try_into_data().map_err(|e| unreadable(format!("{e}")))?;
+    let pictures = data.as_slice::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
+    let mut features = memory::zeros(len, "use smaller batches")?;
+    plan.run(pictures, &mut features)?;
+    Ok(features)
 }
 
 /// Whether tensors on the device lie in this process' memory and compute on its CPU.

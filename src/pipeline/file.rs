@@ -6,7 +6,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Featurizer, Result,
     classify::{Head, Reads},
-    featurize::{NetworkFeaturizer, network::NetworkSpec, weights::WeightSource},
+    featurize::{NetworkFeaturizer, kernels::PlanOptions, network::NetworkSpec, weights::WeightSource},
     pca::{Parts, Projection},
     preprocess::Recipe,
     state::Checksum,
@@ -150,6 +150,10 @@ impl<'a> PipelineFile<'a> {
     /// [`ErrorKind::NotFound`] if the weights are not inside; then use
     /// [`load_with`](Self::load_with). What the network refuses about the weights.
     pub fn load(&self, device: &Device) -> Result<Pipeline> {
+        self.planned(device, &PlanOptions::default())
+    }
+
+    pub(super) fn planned(&self, device: &Device, options: &PlanOptions) -> Result<Pipeline> {
         if self.weights == Weights::Outside {
             let m = format!(
                 "the pipeline does not hold its network's weights; give those it was fitted with: {}",
@@ -157,7 +161,8 @@ impl<'a> PipelineFile<'a> {
             );
             return Err(fail(ErrorKind::NotFound, m));
         }
-        self.load_with(self, device)
+        let pipeline = Pipeline::assemble(&self.recipe, self.network, self, device, options)?;
+        self.fill(pipeline)
     }
 
     /// Makes it ready to run on a device with weights from elsewhere. They must be those of
@@ -166,7 +171,8 @@ impl<'a> PipelineFile<'a> {
     /// # Errors
     /// What the network refuses about the weights.
     pub fn load_with(&self, weights: &dyn WeightSource, device: &Device) -> Result<Pipeline> {
-        let pipeline = Pipeline::assemble(&self.recipe, self.network, weights, device)?;
+        let options = PlanOptions::default();
+        let pipeline = Pipeline::assemble(&self.recipe, self.network, weights, device, &options)?;
         self.fill(pipeline)
     }
 

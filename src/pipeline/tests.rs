@@ -1,11 +1,12 @@
 use super::*;
 use crate::{
-    PixelFormat,
+    PixelFormat, Preprocessor,
     featurize::{network::NetworkKind, weights::RandomWeights},
     pca::{CovariancePca, IncrementalPca, Keep, Scaling},
     preprocess::Preset,
 };
-use alloc::borrow::Cow;
+use alloc::{borrow::Cow, format};
+use burn::tensor::{DType, Tensor, TensorData};
 
 struct Fitted {
     recipe: Recipe,

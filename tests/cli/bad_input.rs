@@ -2,7 +2,7 @@
 
 use super::support::{Done, SMALL, Work, files, fruitcore};
 use fruitcore::host::sink::Content;
-use std::fs;
+use std::{fs, process::Command};
 
 #[test]
 fn another_network_without_weights_names_the_choices() {
@@ -308,4 +308,26 @@ fn sizes_that_are_odd() {
     run("31").code(2).says(&["31x31", "32 to 4096"]);
     run("4097").code(2).says(&["4097x4097", "32 to 4096"]);
     run("33x47").code(2).says(&["33x47", "write a recipe"]);
+}
+
+/// Pictures that together are 1.2 GB of floats, in an address space of less.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_batch_larger_than_memory() {
+    let work = Work::new(1, 6);
+    let size = ["--weights", "random", "--width", "0.35", "--input-size", "448"];
+    let (input, out) = (work.arg("pictures"), work.arg("out"));
+    let run = ["run", &input, "--output", &out, "--components", "2", "--no-report", "--quiet"];
+    fruitcore(&[&run[..], &size].concat()).code(0);
+    let folder = work.path("pictures/Apple Green");
+    for i in 6..500 {
+        fs::copy(folder.join("0000.jpg"), folder.join(format!("{i:04}.jpg"))).unwrap();
+    }
+    // Half of it is address space that the product with the components reserves for each of rayon's threads.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", r#"ulimit -v 1100000; exec "$0" "$@""#, env!("CARGO_BIN_EXE_fruitcore")]);
+    limited.args(["transform", &input, "--model", &out, "--batch", "4096", "--workers", "1", "--quiet"]);
+    let done =
+        Done::of(limited.envs([("MALLOC_ARENA_MAX", "1"), ("RAYON_NUM_THREADS", "1")]).output().unwrap());
+    assert_eq!(done.code(0).out.lines().count(), 1 + 500);
 }

@@ -40,6 +40,24 @@ fn transform_gives_the_run_s_components() {
     fruitcore(&["transform", &input, "--model", &model, "--strict"]).code(3).says(&["Banana/broken.jpg"]);
 }
 
+/// A picture alone is computed by all workers together.
+#[test]
+fn a_picture_alone_has_the_row_it_has_among_others() {
+    let work = Work::new(2, 6);
+    work.run("out", &["--components", "3"]).code(0);
+    let all = work.rows("out", Content::Components);
+    let (file, model) = (work.arg("pictures/Apple Red/0003.jpg"), work.arg("out"));
+    let alone = ["1", "2", "5"].map(|workers| {
+        fruitcore(&["transform", &file, "--model", &model, "--quiet", "--workers", workers]).code(0).out
+    });
+    assert_eq!(alone, core::array::from_fn(|_| alone[0].clone()), "the same digits by any number of threads");
+    let (path, label, row) = all.iter().find(|r| r.0 == "Apple Red/0003.jpg").unwrap();
+    let found = alone[0].trim_end().rsplit(',').take(3).map(|v| v.parse().unwrap()).collect::<Vec<f32>>();
+    let found = found.into_iter().rev().collect();
+    let [one, other] = [row.clone(), found].map(|row| [(path.clone(), label.clone(), row)]);
+    assert_close(&one, &other, 1e-5);
+}
+
 #[test]
 fn inspect_tells_what_each_output_is() {
     let work = Work::new(2, 6);

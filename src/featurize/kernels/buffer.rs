@@ -33,7 +33,7 @@ impl Buffer {
             Error::new(
                 ErrorKind::Limit,
                 Stage::Featurize,
-                format!("{} MB are not available; use smaller batches or pictures", len >> 18),
+                format!("{} MB are not available; use fewer threads or smaller pictures", len >> 18),
             )
         })?;
         large_pages::prefer(&mut all);
@@ -110,4 +110,16 @@ pub(super) fn floats(bytes: &'static [u8]) -> Option<&'static [f32]> {
     // SAFETY: as in `Buffer::as_slice`.
     (before.is_empty() && after.is_empty())
         .then(|| unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * LANES) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_an_error_with_a_remedy() {
+        let e = Buffer::zeroed(usize::MAX / 8).err().unwrap();
+        assert_eq!((e.kind(), e.stage()), (ErrorKind::Limit, Stage::Featurize));
+        assert!(e.message().contains("use fewer threads or smaller pictures"), "{e}");
+    }
 }

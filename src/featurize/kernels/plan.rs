@@ -36,7 +36,27 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { isa: Isa::best(), micro_batch: 8, winograd: true, precision: Precision::F32, amx: true }
+        Self {
+            isa: Isa::best(),
+            micro_batch: MICRO_BATCH,
+            winograd: true,
+            precision: Precision::F32,
+            amx: true,
+        }
+    }
+}
+
+const MICRO_BATCH: usize = 8;
+
+impl PlanOptions {
+    /// The defaults, for calls with at most so many pictures: [`micro_batch`](Self::micro_batch) is no larger.
+    ///
+    /// ```
+    /// use fruitcore::featurize::kernels::PlanOptions;
+    /// assert_eq!([1, 4, 100].map(|n| PlanOptions::for_batch(n).micro_batch), [1, 4, 8]);
+    /// ```
+    pub fn for_batch(pictures: usize) -> Self {
+        Self { micro_batch: pictures.clamp(1, MICRO_BATCH), ..Self::default() }
     }
 }
 

@@ -7,7 +7,10 @@ use crate::{
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
-use core::mem;
+use core::{
+    mem,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 use futures::{StreamExt, future::join_all};
 use sha2::{Digest, Sha256};
 use std::{sync::mpsc, time::Instant};
@@ -25,6 +28,23 @@ pub(super) struct Batch {
     /// Seconds spent on fetching, summed over the pictures.
     pub seconds: f64,
     pub charged: Charge,
+    pub under_way: UnderWay,
+}
+
+/// One of the micro-batches under way, until it is dropped.
+pub(super) struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn one(of: &Arc<AtomicUsize>) -> Self {
+        of.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(of))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A share of the byte budget; given back when dropped.
@@ -72,6 +92,8 @@ struct Pending {
     start: usize,
     objects: Vec<Object>,
     bytes: u64,
+    /// Micro-batches before.
+    batches: usize,
 }
 
 /// The run is over early; the reason is in `Shared`.
@@ -125,13 +147,13 @@ impl Feed<'_> {
                     let Ok(()) = self.fetch(part.index, &mut pending, &mut fetches).await else { break };
                 }
                 pending.add(object, size);
-                if full || pending.objects.len() >= self.driver.limits.batch {
+                if full || pending.objects.len() >= self.room(pending.batches) {
                     let Ok(()) = self.fetch(part.index, &mut pending, &mut fetches).await else { break };
                 }
             }
             if full && let Some(part) = open.take() {
                 self.close(part);
-                pending = Pending::default();
+                pending = Pending { batches: pending.batches, ..Pending::default() };
                 total.parts += 1;
             }
             while fetches.try_join_next().is_some() {}
@@ -218,6 +240,23 @@ impl Feed<'_> {
         Ok(reject)
     }
 
+    /// Pictures in the next micro-batch, after so many others. Where its size changes no bit, the first of all workers
+    /// are of one picture, then of two, and so on: of few pictures each worker has some.
+    fn room(&self, batches: usize) -> usize {
+        let (limits, network) = (&self.driver.limits, &self.driver.stages.featurizer);
+        let Some(slices) = network.slices().filter(|_| self.shared.gpu.is_none()) else {
+            return limits.batch;
+        };
+        let most = limits.batch.min(slices.micro_batch()).max(1);
+        match limits.workers.max(1) {
+            1 => most,
+            workers => u32::try_from(batches / workers)
+                .ok()
+                .and_then(|doubled| 1usize.checked_shl(doubled))
+                .map_or(most, |size| size.min(most)),
+        }
+    }
+
     /// Waits for room in the byte budget, then fetches the pending pictures in the background.
     async fn fetch(
         &self,
@@ -226,8 +265,9 @@ impl Feed<'_> {
         fetches: &mut JoinSet<()>,
     ) -> Result<(), Stopped> {
         let next = pending.start + pending.objects.len();
-        let Pending { start, objects, bytes } =
-            mem::replace(pending, Pending { start: next, ..Pending::default() });
+        let batches = pending.batches + 1;
+        let Pending { start, objects, bytes, .. } =
+            mem::replace(pending, Pending { start: next, batches, ..Pending::default() });
         let units = bytes.div_ceil(BYTES_UNIT).clamp(1, u64::from(self.shared.bytes_total));
         let units = u32::try_from(units).unwrap_or(1);
         let permit = Arc::clone(&self.shared.bytes).acquire_many_owned(units).await.map_err(|_| Stopped)?;
@@ -236,6 +276,7 @@ impl Feed<'_> {
         let (source, requests) = (Arc::clone(&self.source), Arc::clone(&self.shared.requests));
         let batches = self.batches.clone();
         let control = self.control.clone();
+        let under_way = UnderWay::one(&self.shared.under_way);
         fetches.spawn(async move {
             let (source, requests) = (&source, &requests);
             let all = objects.into_iter().map(|o| fetch_one(source, requests, o));
@@ -246,7 +287,7 @@ impl Feed<'_> {
                 (object, bytes)
             });
             let items = items.collect();
-            let _ = batches.send(Batch { part, start, items, seconds, charged }).await;
+            let _ = batches.send(Batch { part, start, items, seconds, charged, under_way }).await;
         });
         Ok(())
     }

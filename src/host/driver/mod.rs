@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! list ─► part permits ─► byte budget ─► fetch ─► worker: decode → preprocess → featurize
-//!   ▲                                                │ one micro-batch, one core
+//!   ▲                                                │ one micro-batch, one core (or those that are idle)
 //!   └──── released when a part is committed ◄── collect, in listing order ◄┘
 //! ```
 //!
@@ -23,7 +23,7 @@ use super::source::Source;
 use crate::{Error, ErrorKind, Result, Stage, featurize::is_cpu};
 use alloc::{collections::BTreeMap, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use burn::tensor::Device;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use gpu::Gpu;
 use std::{sync::Mutex, sync::mpsc, thread};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -37,15 +37,18 @@ pub struct Limits {
     pub in_flight_bytes: u64,
     /// Fetches at a time. 64 unless set.
     pub requests: usize,
-    /// Pictures in a micro-batch; at least 1. 16 unless set, 64 for a GPU.
+    /// The most pictures in a micro-batch; at least 1. 16 unless set, 64 for a GPU. A network that says how
+    /// many it can use ([`SliceFeaturizer::micro_batch`](crate::featurize::SliceFeaturizer::micro_batch)) gets
+    /// no more, so that memory stays the same above that; its first micro-batches are smaller, so that few
+    /// pictures are shared among all workers.
     pub batch: usize,
     /// Micro-batches that are on a GPU at a time, so that one is uploaded while another is computed; at least 1.
     /// 2 unless set. More workers than that still decode meanwhile. On the CPU devices every worker computes.
     pub on_gpu: usize,
-    /// Micro-batches computed at a time, each on a thread of its own. As many as cores unless set.
+    /// Micro-batches computed at a time, each on a thread of its own; and where fewer are under way, the threads
+    /// that compute these together, if the network is a
+    /// [`SliceFeaturizer`](crate::featurize::SliceFeaturizer). As many as cores unless set.
     pub workers: usize,
-    /// Cores one micro-batch may use; more than 1 shortens the wait for a result, not the run.
-    pub intra: usize,
     /// Parts between listing and commit; at least 1. 2 unless set.
     pub open_parts: usize,
 }
@@ -58,7 +61,6 @@ impl Default for Limits {
             batch: 16,
             on_gpu: 2,
             workers: thread::available_parallelism().map_or(1, usize::from),
-            intra: 1,
             open_parts: 2,
         }
     }
@@ -163,7 +165,7 @@ pub struct PartOutput {
     pub table: Table,
     /// The others.
     pub rejects: Vec<Reject>,
-    /// Seconds of work per stage, summed over threads.
+    /// Seconds of work per stage, summed over workers.
     pub seconds: BTreeMap<&'static str, f64>,
 }
 
@@ -299,6 +301,8 @@ struct Shared {
     parts: Arc<Semaphore>,
     /// `None` where the CPU computes.
     gpu: Option<Gpu>,
+    /// Micro-batches that are fetched or computed.
+    under_way: Arc<AtomicUsize>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -316,6 +320,7 @@ impl Shared {
             requests: Arc::new(Semaphore::new(limits.requests.clamp(1, 1 << 20))),
             parts: Arc::new(Semaphore::new(limits.open_parts.clamp(1, 1 << 20))),
             gpu: (!is_cpu(device)).then(|| Gpu::new(limits.on_gpu)),
+            under_way: Arc::default(),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }

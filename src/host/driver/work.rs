@@ -1,4 +1,4 @@
-//! Workers: each carries a micro-batch from bytes to features on its own core.
+//! Workers: each carries a micro-batch from bytes to features on its own core, or on those that are idle, too.
 
 use super::{Control, Driver, Message, Reject, Shared, feed, internal};
 use crate::{
@@ -9,12 +9,13 @@ use crate::{
         sink::picture::PictureFormat,
         source::Object,
     },
+    memory,
     preprocess::{Recipe, RecipePreprocessor},
 };
-use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use burn::tensor::{Device, Tensor, TensorData};
 use bytes::Bytes;
-use core::{cell::Cell, panic::AssertUnwindSafe};
+use core::{cell::Cell, panic::AssertUnwindSafe, sync::atomic::Ordering};
 use std::{panic::catch_unwind, sync::Mutex, sync::mpsc, time::Instant};
 
 /// Encoded bytes to a frame.
@@ -123,6 +124,9 @@ pub(super) struct Output {
     pub seconds: [f64; 4],
 }
 
+/// Where a micro-batch has no room.
+const REMEDY: &str = "use a smaller --batch, fewer --workers or smaller pictures";
+
 /// Names of `Output::seconds`.
 pub(super) const SECONDS: [&str; 4] = ["source", "decode", "preprocess", "featurize"];
 
@@ -137,9 +141,9 @@ pub(super) struct Worker<'a> {
 impl Worker<'_> {
     /// Takes batches until there are no more.
     pub(super) fn run(self) {
-        // Parallel code further down (a CPU backend) stays on this worker's cores.
+        // Parallel code further down (a CPU backend) stays on this worker's core.
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.driver.limits.intra.max(1))
+            .num_threads(1)
             .thread_name(|n| format!("fruitcore-compute-{n}"))
             .build();
         let done = match pool {
@@ -153,12 +157,13 @@ impl Worker<'_> {
 
     fn work(&self) -> Result<()> {
         let mut tools = Tools::new(&self.driver.stages)?;
+        let mut input = Vec::new();
         while !self.shared.failed() {
             let batch = self.queue.lock().unwrap_or_else(|e| e.into_inner()).blocking_recv();
             let Some(batch) = batch else { break };
             let first = batch.items.first().map(|(o, _)| o.path.clone()).unwrap_or_default();
-            let output =
-                catch_unwind(AssertUnwindSafe(|| self.batch(batch, &mut tools))).unwrap_or_else(|_| {
+            let output = catch_unwind(AssertUnwindSafe(|| self.batch(batch, &mut tools, &mut input)))
+                .unwrap_or_else(|_| {
                     Err(internal("the network panicked in the batch starting here").at(first))
                 })?;
             self.control.images(output.pictures as u64, output.rejects.len() as u64);
@@ -172,7 +177,8 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn batch(&self, batch: feed::Batch, tools: &mut Tools) -> Result<Output> {
+    /// Carries out a micro-batch. `input` is kept from one to the next where no tensor takes it.
+    fn batch(&self, batch: feed::Batch, tools: &mut Tools, input: &mut Vec<f32>) -> Result<Output> {
         let stages = &self.driver.stages;
         let [c, h, w] = tools.preprocessor.output_shape();
         let size = c * h * w;
@@ -185,7 +191,7 @@ impl Worker<'_> {
             rejects: Vec::new(),
             seconds: [batch.seconds, 0.0, 0.0, 0.0],
         };
-        let mut input = vec![0f32; batch.items.len() * size];
+        memory::grow(input, batch.items.len() * size, REMEDY)?;
         for (object, bytes) in batch.items {
             let at = output.names.len() * size;
             let Some(slot) = input.get_mut(at..at + size) else { break };
@@ -199,22 +205,42 @@ impl Worker<'_> {
         drop(batch.charged);
         let n = output.names.len();
         if n > 0 {
-            input.truncate(n * size);
-            let seconds = Cell::new(0.0);
-            let compute = |input: Vec<f32>| {
-                let start = Instant::now();
-                let shape = [input.len() / size, c, h, w];
-                let values = features(&*stages.featurizer, TensorData::new(input, shape), &stages.device);
-                values.inspect(|_| seconds.set(seconds.get() + start.elapsed().as_secs_f64()))
-            };
-            output.values = match &self.shared.gpu {
-                None => compute(input)?,
-                Some(gpu) => gpu.features(input, size, compute, || stages.device.memory_cleanup())?,
-            };
-            output.seconds[3] = seconds.get();
+            (output.values, output.seconds[3]) = self.features(input, n, [c, h, w])?;
             keep_finite(&mut output, stages.featurizer.feature_len());
         }
+        drop(batch.under_way);
         Ok(output)
+    }
+
+    /// Features of the first `n` pictures of `input`, and the seconds they took.
+    fn features(&self, input: &mut Vec<f32>, n: usize, [c, h, w]: [usize; 3]) -> Result<(Vec<f32>, f64)> {
+        let (stages, size) = (&self.driver.stages, c * h * w);
+        let network = &*stages.featurizer;
+        if let Some(slices) = network.slices().filter(|_| self.shared.gpu.is_none()) {
+            let mut values = memory::zeros(n * network.feature_len(), REMEDY)?;
+            let start = Instant::now();
+            slices.featurize_into(input.get(..n * size).unwrap_or_default(), &mut values, self.threads())?;
+            return Ok((values, start.elapsed().as_secs_f64()));
+        }
+        let mut input = core::mem::take(input);
+        input.truncate(n * size);
+        let seconds = Cell::new(0.0);
+        let compute = |input: Vec<f32>| {
+            let start = Instant::now();
+            let shape = [input.len() / size, c, h, w];
+            let values = features(network, TensorData::new(input, shape), &stages.device);
+            values.inspect(|_| seconds.set(seconds.get() + start.elapsed().as_secs_f64()))
+        };
+        let values = match &self.shared.gpu {
+            None => compute(input)?,
+            Some(gpu) => gpu.features(input, size, compute, || stages.device.memory_cleanup())?,
+        };
+        Ok((values, seconds.get()))
+    }
+
+    /// Threads for the micro-batch at hand: where fewer are under way than there are workers, those of idle ones, too.
+    fn threads(&self) -> usize {
+        (self.driver.limits.workers / self.shared.under_way.load(Ordering::Relaxed).max(1)).max(1)
     }
 
     /// One picture, from its bytes to its place in the batch.

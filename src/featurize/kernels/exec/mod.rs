@@ -101,7 +101,7 @@ impl Plan {
     }
 
     /// How many pictures `input` holds, if `features` has room for as many.
-    pub(super) fn count(&self, input: &[f32], features: &[f32]) -> Result<usize> {
+    pub(in super::super) fn count(&self, input: &[f32], features: &[f32]) -> Result<usize> {
         let (picture, feature) = (self.input.iter().product::<usize>(), self.feature_len());
         let n = input.len() / picture.max(1);
         if n * picture != input.len() || n.checked_mul(feature) != Some(features.len()) {
