@@ -114,13 +114,11 @@ pub(in super::super) fn all(isa: Isa, precision: Precision) -> alloc::vec::Vec<&
         Isa::Plain => alloc::vec![&model_words_int8::ENGINE, &model_tiles_int8::ENGINE],
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => {
+            let words = has!("avx512bw");
             let ways: [(bool, &'static Engine); 2] = if halves {
-                [
-                    (has!("avx512bf16") && has!("avx512bw"), &avx512_dot_bf16::ENGINE),
-                    (true, &avx512_bf16::ENGINE),
-                ]
+                [(words && has!("avx512bf16"), &avx512_dot_bf16::ENGINE), (true, &avx512_bf16::ENGINE)]
             } else {
-                [(has!("avx512vnni"), &avx512_vnni_int8::ENGINE), (has!("avx512bw"), &avx512_int8::ENGINE)]
+                [(has!("avx512vnni"), &avx512_vnni_int8::ENGINE), (words, &avx512_int8::ENGINE)]
             };
             ways.into_iter().filter_map(|(has, engine)| has.then_some(engine)).collect()
         }
