@@ -11,8 +11,8 @@
 
 PICTURES is a folder of labelled JPEGs; its pictures are taken again and again until there are `--count`. All use the same
 seeded weights, and their explained variances must agree. Each run is a process of its own and they take turns; what is
-compared is wall and CPU time of the whole process, imports included, and its peak memory. Last comes fruitcore with one
-worker and with all.
+compared is wall and CPU time of the whole process, imports included, and its peak memory. Last come the shares of
+fruitcore's stages, and fruitcore with one worker and with all.
 """
 
 import argparse
@@ -136,6 +136,9 @@ def with_torch(folder, threads, out):
     finish(features, [path for path, _ in data.samples], labels, scaler, reduce, out)
 
 
+# Seconds of work by stage, of each run.
+STAGES = []
+
 # What explained variances may differ by: JPEG decoders round differently, IncrementalPCA approximates.
 PEERS = {"opencv": (with_opencv, "notebook-torchvision", 1e-2), "torch": (with_torch, "torchvision-v1", 2e-2)}
 
@@ -160,7 +163,9 @@ def ours(args, folder, recipe, workers):
     command = [args.program, "run", folder, "--output", out, "--network", "mobilenet-v2", "--weights", WORK / "whole.safetensors"]
     command += ["--recipe", recipe, "--components", str(KEPT), "--workers", str(workers), "--no-report", "--quiet", "--json"]
     output, *costs = measured(list(map(str, command)), None)
-    return sum(json.loads(output)["explained_variance_ratio"]), *costs
+    summary = json.loads(output)
+    STAGES.append(summary["seconds"])
+    return sum(summary["explained_variance_ratio"]), *costs
 
 
 def again(args):
@@ -225,6 +230,9 @@ def main():
     for _ in range(args.rounds):
         for n, runs in workers.items():
             runs.append(ours(args, folder, "notebook-torchvision", n))
+    medians = {stage: statistics.median(run.get(stage, 0) for run in STAGES) for stage in STAGES[0]}
+    shares = ", ".join(f"{stage} {100 * s / sum(medians.values()):.1f} %" for stage, s in medians.items())
+    print(f"\nfruitcore's work by stage: {shares}")
     print(f"\nfruitcore by workers\n{head}")
     for n, runs in workers.items():
         line(f"{n} workers", runs, workers[args.threads])
