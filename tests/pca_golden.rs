@@ -4,7 +4,7 @@
 use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Projection, Rows, Scaling};
 use fruitcore::scale::StandardScaler;
 use half::f16;
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use ruzstd::decoding::StreamingDecoder;
 use serde_json::Value;
 use std::io::Read;
 
@@ -201,39 +201,33 @@ fn the_scaler_agrees() {
     });
 }
 
-/// Rows of a file of `make_real.py`, front to back.
-struct Real(StreamingDecoder<&'static [u8], FrameDecoder>);
-
-impl Real {
-    fn header(&mut self) -> Value {
-        let line: Vec<u8> = self.0.by_ref().bytes().map(Result::unwrap).take_while(|b| *b != b'\n').collect();
-        serde_json::from_slice(&line).unwrap()
-    }
-
-    fn take<const N: usize, T>(&mut self, count: usize, read: impl Fn([u8; N]) -> T) -> Vec<T> {
-        let mut bytes = vec![0; count * N];
-        self.0.read_exact(&mut bytes).unwrap();
-        bytes.chunks_exact(N).map(|b| read(b.try_into().unwrap())).collect()
-    }
+/// The next values of a file of `make_real.py`.
+fn take<const N: usize, T>(file: &mut &[u8], count: usize, read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (front, rest) = file.split_at(count * N);
+    *file = rest;
+    front.chunks_exact(N).map(|b| read(b.try_into().unwrap())).collect()
 }
 
 /// A network's features of photographs, with more columns than rows and with fewer.
 #[test]
 fn real_features_agree() {
-    let file: &[u8] = include_bytes!("golden/pca/real.bin.zst");
-    let mut file = Real(StreamingDecoder::new(file).unwrap());
-    let header = file.header();
+    let packed: &[u8] = include_bytes!("golden/pca/real.bin.zst");
+    let mut bytes = Vec::new();
+    StreamingDecoder::new(packed).unwrap().read_to_end(&mut bytes).unwrap();
+    let end = bytes.iter().position(|b| *b == b'\n').unwrap();
+    let header: Value = serde_json::from_slice(&bytes[..end]).unwrap();
+    let file = &mut &bytes[end + 1..];
     let size = |v: &Value| v.as_u64().unwrap() as usize;
     let (n, width, keep) = (size(&header["rows"][0]), size(&header["rows"][1]), size(&header["keep"]));
-    let all = file.take(n * width, |b| f16::from_le_bytes(b).to_f32());
+    let all = take(file, n * width, |b| f16::from_le_bytes(b).to_f32());
     assert!(n >= 290 && keep == 50, "{header}");
     let cases = header["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 4);
     for case in cases {
         let d = size(&case["columns"]);
-        let ratios = file.take(keep, f64::from_le_bytes);
-        let components = file.take(keep * d, |b| f64::from(f32::from_le_bytes(b)));
-        let projected = file.take(n * keep, |b| f64::from(f32::from_le_bytes(b)));
+        let ratios = take(file, keep, f64::from_le_bytes);
+        let components = take(file, keep * d, |b| f64::from(f32::from_le_bytes(b)));
+        let projected = take(file, n * keep, |b| f64::from(f32::from_le_bytes(b)));
 
         let x: Vec<f32> = all.chunks(width).flat_map(|r| &r[..d]).copied().collect();
         let mut pca = CovariancePca::new(d).unwrap();
@@ -270,5 +264,5 @@ fn real_features_agree() {
         assert!(own <= 1e-4, "{case}: component {own:e}");
         assert!(row <= 1e-5, "{case}: rows {row:e}");
     }
-    assert_eq!(file.0.bytes().count(), 0);
+    assert!(file.is_empty());
 }
