@@ -294,17 +294,18 @@ mod tests {
         // A fill value of climate data in one row, a column, all rows, and far ones of both signs.
         let fill = 9.97e36f32;
         let (n, d, k) = (80, 3, 5);
-        let large: [(&str, fn(usize, usize) -> bool); 4] = [
+        type Which = fn(usize, usize) -> bool;
+        let large: [(&str, Which); 4] = [
             ("a row", |i, _| i == 17),
             ("a column", |_, j| j == 1),
-            ("some", |i, j| i % 7 == 0 && j == 2),
+            ("some", |i, j| i.is_multiple_of(7) && j == 2),
             ("all", |_, _| true),
         ];
         for (what, large) in large {
             for factor in [fill, -fill, f32::MAX, 1e19] {
                 let value = |i: usize, j: usize| {
                     let x = (i * 31 % 83 + j) as f32;
-                    if large(i, j) { factor * if i % 2 == 0 { 1.0 } else { 0.9 } } else { x }
+                    if large(i, j) { factor * if i.is_multiple_of(2) { 1.0 } else { 0.9 } } else { x }
                 };
                 let points: Vec<f32> = (0..n * d).map(|at| value(at / d, at % d)).collect();
                 let rows = Rows::new(&points, d).unwrap();
