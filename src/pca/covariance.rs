@@ -337,9 +337,9 @@ impl Keep {
     pub(super) fn wanted(self, total: f64, most: usize) -> Result<Wanted> {
         let bad = |m| Err(Error::new(ErrorKind::InvalidArgument, Stage::Pca, m));
         match self {
-            Self::Count(k) if k == 0 || k > most => {
-                bad(format!("{k} components are not between 1 and {most}, the smaller of rows and columns"))
-            }
+            Self::Count(k) if k == 0 || k > most => bad(format!(
+                "{k} components are not between 1 and {most}, the smaller of rows and columns; ask for at most {most}"
+            )),
             Self::Count(k) => Ok(Wanted::Count(k)),
             Self::Variance(f) if !(f > 0.0 && f <= 1.0) => {
                 bad(format!("{f} is no fraction of variance; give a number above 0 and at most 1"))
