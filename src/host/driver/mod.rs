@@ -160,7 +160,7 @@ pub struct PartOutput {
     pub table: Table,
     /// The others.
     pub rejects: Vec<Reject>,
-    /// Seconds of work per stage, summed over threads.
+    /// Seconds of work per stage, summed over workers.
     pub seconds: BTreeMap<&'static str, f64>,
 }
 
