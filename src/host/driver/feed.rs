@@ -248,7 +248,7 @@ impl Feed<'_> {
             return limits.batch;
         };
         let most = limits.batch.min(slices.micro_batch()).max(1);
-        match limits.workers.max(1) {
+        match limits.threads() {
             1 => most,
             workers => u32::try_from(batches / workers)
                 .ok()

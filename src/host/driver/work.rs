@@ -240,7 +240,7 @@ impl Worker<'_> {
 
     /// Threads for the micro-batch at hand: where fewer are under way than there are workers, those of idle ones, too.
     fn threads(&self) -> usize {
-        (self.driver.limits.workers / self.shared.under_way.load(Ordering::Relaxed).max(1)).max(1)
+        (self.driver.limits.threads() / self.shared.under_way.load(Ordering::Relaxed).max(1)).max(1)
     }
 
     /// One picture, from its bytes to its place in the batch.

@@ -2,7 +2,7 @@
 
 use crate::{
     featurize::kernels::large_pages,
-    pca::kernels::{self, Kernels, Lines, Pair, SQUARE, WIDTH},
+    pca::kernels::{self, BLOCK, Kernels, Lines, Pair, WIDTH},
 };
 use alloc::vec::Vec;
 use core::fmt;
@@ -30,7 +30,7 @@ impl Moment {
     pub(super) fn zeros(d: usize) -> Option<Self> {
         let of = d.div_ceil(WIDTH);
         let squares = of.checked_mul(of + 1)? / 2;
-        Some(Self { columns: d, squares: Lines::try_zeros(squares.checked_mul(SQUARE)?)? })
+        Some(Self { columns: d, squares: Lines::try_zeros(squares.checked_mul(BLOCK)?)? })
     }
 
     /// Adds the product of the operands.
@@ -42,7 +42,7 @@ impl Moment {
     fn pieces(&self, j: usize) -> impl Iterator<Item = &[f64]> {
         let (d, of, band, l) = (self.columns, self.columns.div_ceil(WIDTH), j / WIDTH, j % WIDTH);
         let before = band * of - band * band.saturating_sub(1) / 2;
-        let squares = self.squares.get(before * SQUARE..).unwrap_or_default();
+        let squares = self.squares.get(before * BLOCK..).unwrap_or_default();
         let rows = squares.chunks_exact(WIDTH).skip(l).step_by(WIDTH);
         rows.zip(band..of).map(move |(rows, square)| {
             let above = if square == band { l } else { 0 };
@@ -76,7 +76,7 @@ impl Moment {
     ) -> Result<(), E> {
         let (d, mut rest) = (self.columns, &mut self.squares[..]);
         for first in (0..d).step_by(WIDTH) {
-            let size = ((d - first).div_ceil(WIDTH) * SQUARE).min(rest.len());
+            let size = ((d - first).div_ceil(WIDTH) * BLOCK).min(rest.len());
             let (band, others) = rest.split_at_mut(size);
             rest = others;
             for l in 0..WIDTH.min(d - first) {

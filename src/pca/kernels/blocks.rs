@@ -109,7 +109,7 @@ unsafe fn store<S: Doubles, const MV: usize, const NR: usize>(s: S, c: *mut f64,
 /// # Safety
 /// `a` is valid for `MV` registers, `b` for `NR` values its distance apart.
 #[inline(always)]
-unsafe fn step<S: Doubles, const MV: usize, const NR: usize>(
+pub(super) unsafe fn step<S: Doubles, const MV: usize, const NR: usize>(
     s: S,
     a: *const f64,
     (b, apart): (*const f64, usize),

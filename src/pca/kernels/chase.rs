@@ -1,13 +1,18 @@
 //! The steps of a sweep that reduces a column of a band to tridiagonal form: its reflector, and those that chase
 //! what it leaves below the band down to the matrix' end.
 
-use super::{isa::Kernels, panels::WIDTH, reflect::Row, simd::Doubles};
+use super::{
+    isa::Kernels,
+    panels::WIDTH,
+    reflect::Row,
+    simd::{Doubles, load, store},
+};
 
 /// Values of a band's column, from the diagonal down: the band and what a sweep leaves below it for the next.
 pub(in super::super) const DEEP: usize = 2 * WIDTH;
 
 /// Reflectors whose tail is below this, of a matrix with entries about one, change nothing.
-pub(in super::super) const NOTHING: f64 = 1e-280;
+const NOTHING: f64 = 1e-280;
 
 /// A step of a sweep: a reflector `I − tau·v·vᵀ` of [`WIDTH`] rows and columns, from both sides.
 pub(super) struct Step {
@@ -59,24 +64,6 @@ static UNIT: Row = {
     all[0] = 1.0;
     all
 };
-
-/// # Safety
-/// `p` is valid for `R` registers.
-#[inline(always)]
-unsafe fn load<S: Doubles, const R: usize>(s: S, p: *const f64) -> [S::V; R] {
-    // SAFETY: the caller's promise.
-    core::array::from_fn(|i| unsafe { s.load(p.add(i * S::LANES)) })
-}
-
-/// # Safety
-/// `p` is valid for writing `R` registers.
-#[inline(always)]
-unsafe fn store<S: Doubles, const R: usize>(s: S, p: *mut f64, x: [S::V; R]) {
-    for (i, x) in x.into_iter().enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { s.store(p.add(i * S::LANES), x) }
-    }
-}
 
 /// Makes `x` the reflector that takes it to `[beta, 0, …]`: that goes to `column`, the reflector to `to`. Returns
 /// its `tau`.

@@ -5,6 +5,7 @@
 //! writes is then next to what the last one did.
 
 use super::{
+    blocks::{BLOCK, step},
     isa::Kernels,
     lines::LINE,
     panels::{Pair, Panels, WIDTH},
@@ -16,9 +17,6 @@ use core::ptr::null;
 /// Squares below one another that are added to while their rows' panels stay in the second-level cache and the
 /// columns' panels come by.
 const TOGETHER: usize = 8;
-
-/// Values of a square.
-pub(in super::super) const SQUARE: usize = WIDTH * WIDTH;
 
 /// Cache lines from `ahead` on that a tile of this height fetches with each of its columns: all tiles of squares
 /// below one another fetch the next columns' panel, if that has 256 rows.
@@ -71,41 +69,18 @@ pub(super) unsafe fn tile<
                 s.prefetch(t.ahead.wrapping_add(i * LINE));
             }
             for _ in 0..t.depth / NR {
-                step::<S, MV, NR>(s, a, b, &mut acc);
+                step::<S, MV, NR>(s, a, (b, 1), &mut acc);
                 (a, b) = (a.add(LEFT), b.add(RIGHT));
             }
         }
         for _ in 0..t.depth % NR {
-            step::<S, MV, NR>(s, a, b, &mut acc);
+            step::<S, MV, NR>(s, a, (b, 1), &mut acc);
             (a, b) = (a.add(LEFT), b.add(RIGHT));
         }
         for (j, acc) in acc.iter().enumerate() {
             for (i, v) in acc.iter().enumerate() {
                 let c = t.c.add(j * t.stride + i * S::LANES);
                 s.store(c, s.add(s.load(c), *v));
-            }
-        }
-    }
-}
-
-/// One step of the depth.
-///
-/// # Safety
-/// `a` is valid for `MV` registers, `b` for `NR` values.
-#[inline(always)]
-unsafe fn step<S: Doubles, const MV: usize, const NR: usize>(
-    s: S,
-    a: *const f64,
-    b: *const f64,
-    acc: &mut [[S::V; MV]; NR],
-) {
-    // SAFETY: the caller's promise covers each access.
-    unsafe {
-        let a: [S::V; MV] = core::array::from_fn(|i| s.load(a.add(i * S::LANES)));
-        for (j, acc) in acc.iter_mut().enumerate() {
-            let x = s.splat(*b.add(j));
-            for i in 0..MV {
-                acc[i] = s.fma(a[i], x, acc[i]);
             }
         }
     }
@@ -118,11 +93,11 @@ unsafe fn step<S: Doubles, const MV: usize, const NR: usize>(
 /// If the shapes don't fit: a defect of the caller.
 pub(in super::super) fn add_lower(kernels: &Kernels, pair: &Pair, squares: &mut [f64]) {
     let of = pair.operands()[0].columns().div_ceil(WIDTH);
-    assert!(squares.len() == of * (of + 1) / 2 * SQUARE, "a triangle of squares");
+    assert!(squares.len() == of * (of + 1) / 2 * BLOCK, "a triangle of squares");
     let mut columns = Vec::with_capacity(of);
     let mut rest = squares;
     for j in 0..of {
-        let (column, others) = rest.split_at_mut((of - j) * SQUARE);
+        let (column, others) = rest.split_at_mut((of - j) * BLOCK);
         (rest, _) = (others, columns.push(column));
     }
     let mut pieces = Vec::new();
@@ -130,7 +105,7 @@ pub(in super::super) fn add_lower(kernels: &Kernels, pair: &Pair, squares: &mut 
         let end = of.min(first + TOGETHER);
         for (j, column) in columns.iter_mut().enumerate().take(end) {
             let i = first.max(j);
-            let (piece, below) = core::mem::take(column).split_at_mut((end - i) * SQUARE);
+            let (piece, below) = core::mem::take(column).split_at_mut((end - i) * BLOCK);
             *column = below;
             pieces.push((i, j, piece));
         }
@@ -138,7 +113,7 @@ pub(in super::super) fn add_lower(kernels: &Kernels, pair: &Pair, squares: &mut 
     let add = |(first, j, piece): (usize, usize, &mut [f64])| {
         let [a, b] = pair.operands();
         let mut ahead = if j + 1 < of { b.from((j + 1) * WIDTH).as_ptr() } else { null() };
-        for (i, square) in (first..).zip(piece.chunks_exact_mut(SQUARE)) {
+        for (i, square) in (first..).zip(piece.chunks_exact_mut(BLOCK)) {
             add_square(kernels, [a, b], [i, j], square, ahead);
             ahead = ahead.wrapping_add(256 * WIDTH / TOGETHER);
         }

@@ -19,7 +19,7 @@ mod tests;
 
 pub(super) use blocks::{BLOCK, Block, CHUNK, ZEROS};
 pub(super) use chase::{DEEP, factors};
-pub(super) use gram::{SQUARE, add_lower};
+pub(super) use gram::add_lower;
 #[cfg(test)]
 pub(super) use isa::kernels as of;
 pub(super) use isa::{Kernels, best};

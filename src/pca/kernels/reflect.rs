@@ -1,7 +1,11 @@
 //! Householder reflectors: of a panel's columns, found and applied in one pass over its rows, and applied to
 //! rows of [`WIDTH`] columns.
 
-use super::{isa::Kernels, panels::WIDTH, simd::Doubles};
+use super::{
+    isa::Kernels,
+    panels::WIDTH,
+    simd::{Doubles, load},
+};
 
 /// A row of [`WIDTH`] values.
 pub(in super::super) type Row = [f64; WIDTH];
@@ -38,13 +42,13 @@ pub(super) unsafe fn pass<S: Doubles, const R: usize>(s: S, t: &mut Rows<'_>) {
     // SAFETY: accesses are to `count` rows and to rows of the fields.
     unsafe {
         let p = t.pass;
-        let with = row::<S, R>(s, p.with.as_ptr());
-        let keep = row::<S, R>(s, p.keep.as_ptr());
-        let mut sums = row::<S, R>(s, t.sums.as_ptr());
+        let with = load::<S, R>(s, p.with.as_ptr());
+        let keep = load::<S, R>(s, p.keep.as_ptr());
+        let mut sums = load::<S, R>(s, t.sums.as_ptr());
         for r in 0..t.count {
             let to = t.rows.add(r * WIDTH);
             let x = s.splat(*to.add(p.at) * p.by);
-            let mut values = row::<S, R>(s, to);
+            let mut values = load::<S, R>(s, to);
             for i in 0..R {
                 values[i] = s.fma(with[i], x, s.fma(values[i], keep[i], s.splat(0.0)));
                 s.store(to.add(i * S::LANES), values[i]);
@@ -98,14 +102,6 @@ pub(super) unsafe fn turn<S: Doubles, const R: usize>(s: S, t: &Turn) {
             }
         }
     }
-}
-
-/// # Safety
-/// `p` is valid for [`WIDTH`] values.
-#[inline(always)]
-unsafe fn row<S: Doubles, const R: usize>(s: S, p: *const f64) -> [S::V; R] {
-    // SAFETY: the caller's promise.
-    core::array::from_fn(|i| unsafe { s.load(p.add(i * S::LANES)) })
 }
 
 impl Kernels {

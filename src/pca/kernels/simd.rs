@@ -52,6 +52,24 @@ pub(super) unsafe trait Doubles: Copy {
     }
 }
 
+/// # Safety
+/// `p` is valid for `R` registers.
+#[inline(always)]
+pub(super) unsafe fn load<S: Doubles, const R: usize>(s: S, p: *const f64) -> [S::V; R] {
+    // SAFETY: the caller's promise.
+    core::array::from_fn(|i| unsafe { s.load(p.add(i * S::LANES)) })
+}
+
+/// # Safety
+/// `p` is valid for writing `R` registers.
+#[inline(always)]
+pub(super) unsafe fn store<S: Doubles, const R: usize>(s: S, p: *mut f64, x: [S::V; R]) {
+    for (i, x) in x.into_iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { s.store(p.add(i * S::LANES), x) }
+    }
+}
+
 // SAFETY: executes no instruction the build's target doesn't have.
 unsafe impl Doubles for Plain {
     const LANES: usize = 4;

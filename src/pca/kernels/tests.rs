@@ -1,6 +1,6 @@
 //! Every instruction set's loops against the dullest code there is.
 
-use super::{Block, CHUNK, DEEP, Pair, Pass, SQUARE, WIDTH, add_lower, isa::kernels};
+use super::{BLOCK, Block, CHUNK, DEEP, Pair, Pass, WIDTH, add_lower, isa::kernels};
 use crate::featurize::kernels::Isa;
 use crate::rng::Rng;
 use alloc::{vec, vec::Vec};
@@ -30,7 +30,7 @@ fn products_in_squares() {
         for &depth in depths {
             let rows = random(m * depth, &mut rng);
             let of = m.div_ceil(WIDTH);
-            let start = random(of * (of + 1) / 2 * SQUARE, &mut rng);
+            let start = random(of * (of + 1) / 2 * BLOCK, &mut rng);
             for (isa, kernels) in sets() {
                 let mut pair = Pair::default();
                 pair.reshape(kernels, [depth, m]);
@@ -38,7 +38,7 @@ fn products_in_squares() {
                 let mut c = start.clone();
                 add_lower(kernels, &pair, &mut c);
                 let squares = (0..of).flat_map(|j| (j..of).map(move |i| (i, j)));
-                for ((i, j), (square, start)) in squares.zip(c.chunks(SQUARE).zip(start.chunks(SQUARE))) {
+                for ((i, j), (square, start)) in squares.zip(c.chunks(BLOCK).zip(start.chunks(BLOCK))) {
                     let columns = |k: usize| part(&rows, m, k * WIDTH, m.min((k + 1) * WIDTH));
                     let (a, b) = (columns(i), columns(j));
                     let [height, width] = [i, j].map(|k| WIDTH.min(m - k * WIDTH));
