@@ -6,11 +6,12 @@ use super::cut::{self, Arenas, Cut};
 use super::group::{self, Group, Lifetimes};
 use super::inverted::InvertedLayer;
 use super::isa::Kernels;
-use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer, WinogradLayer};
+use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer};
 use super::packing::{Form, Operation, Packing};
 use super::plan::{Plan, PlanOptions, unsupported};
 use super::reduced::Engine;
 use super::simd::LANES;
+use super::winograd::WinogradLayer;
 use crate::Result;
 use alloc::{format, string::String, vec::Vec};
 
@@ -205,9 +206,10 @@ impl<'g> Builder<'g, '_> {
         if engine.is_none()
             && !planar
             && self.options.winograd
-            && let Some(mut layer) = WinogradLayer::new(c, to, self.together, bounds)
+            && let Some(mut layer) =
+                WinogradLayer::new(c, to, self.together, bounds, self.kernels.winograd_few.is_some())
         {
-            [layer.weights, layer.bias] = self.packed.push(op, Form::Winograd(layer.size));
+            [layer.weights, layer.bias] = self.packed.push(op, layer.form());
             self.scratch = self.scratch.max(layer.scratch());
             self.common = self.common.max(layer.common());
             return Ok(Kind::Winograd(layer));

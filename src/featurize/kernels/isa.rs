@@ -24,6 +24,8 @@ pub(super) struct Kernels {
     /// At [`winograd::kernel`].
     pub(super) winograd_input: [winograd::InputFn; 10],
     pub(super) winograd_output: [winograd::OutputFn; 10],
+    /// Where the instruction set has registers for it.
+    pub(super) winograd_few: Option<winograd::few::FewFn>,
     /// Multiply-adds on registers, in so many chains of 16 lanes.
     pub(super) peak: peak::LoopFn,
     pub(super) chains: usize,
@@ -88,6 +90,11 @@ macro_rules! kernels {
                 unsafe { winograd::output::<_, ROWS, COLUMNS>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
+            unsafe fn winograd_few(f: &winograd::few::Few) {
+                // SAFETY: as for `tile`.
+                unsafe { winograd::few::few($token, f) }
+            }
+            $(#[target_feature(enable = $feature)])?
             unsafe fn peak(rounds: u64, factor: f32, summand: f32) -> f32 {
                 // SAFETY: as for `tile`.
                 unsafe { peak::chains::<_, $chains>($token, rounds, factor, summand) }
@@ -113,6 +120,7 @@ macro_rules! kernels {
                 max_pool,
                 winograd_input: kernels!(@lines winograd_input),
                 winograd_output: kernels!(@lines winograd_output),
+                winograd_few: if $isa.has_32_vectors() { Some(winograd_few) } else { None },
                 peak,
                 chains: $chains,
             };

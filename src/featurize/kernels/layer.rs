@@ -7,8 +7,7 @@ use super::plan::unsupported;
 use super::reduced::Engine;
 use super::share::prefers_columns;
 use super::simd::LANES;
-use super::tiles::Tiles;
-use super::winograd;
+use super::winograd::WinogradLayer;
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, string::String, vec::Vec};
 use core::ops::Range;
@@ -58,7 +57,7 @@ impl Layer {
             Kind::Product(p) => p.engine.is_none(),
             // Divided by columns, each share copies all of the input into its scratch.
             Kind::Conv(c) => c.engine.is_none() && !prefers_columns(blocks(c.sizes[1]), n * h * w),
-            Kind::Winograd(v) => !prefers_columns(blocks(v.sizes[1]), n * v.tiles.count()),
+            Kind::Winograd(v) => v.few || !prefers_columns(blocks(v.sizes[1]), n * v.tiles.count()),
             Kind::Inverted(_) => false,
             _ => true,
         }
@@ -93,10 +92,7 @@ impl Kind {
             Self::Block => "block",
             Self::Product(p) => reduced_name(p.engine, ["gemm", "gemm-bf16", "gemm-int8"]),
             Self::Conv(c) => reduced_name(c.engine, ["conv", "conv-bf16", "conv-int8"]),
-            Self::Winograd(w) => match w.size {
-                winograd::Size::Two => "winograd-2x2",
-                winograd::Size::Four => "winograd-4x4",
-            },
+            Self::Winograd(w) => w.name(),
             Self::Depthwise(_) => "depthwise",
             Self::Inverted(_) => "inverted",
             Self::MaxPool(_) => "max_pool",
@@ -266,92 +262,6 @@ impl ConvLayer {
 
 fn too_large(name: &str) -> Error {
     Error::new(ErrorKind::Limit, Stage::Featurize, format!("{name}: picture too large; use a smaller one"))
-}
-
-/// A 3 × 3 stride 1 convolution by Winograd's algorithm.
-#[derive(Clone)]
-pub(super) struct WinogradLayer {
-    pub(super) size: winograd::Size,
-    pub(super) weights: usize,
-    pub(super) bias: usize,
-    pub(super) bounds: Option<[f32; 2]>,
-    pub(super) sizes: [usize; 2],
-    pub(super) padding: Padding,
-    pub(super) tiles: Tiles,
-    /// Tiles transformed together.
-    pub(super) chunk: usize,
-}
-
-impl WinogradLayer {
-    /// Without places for its weights; `None` where the algorithm doesn't apply or wouldn't pay.
-    pub(super) fn new(
-        c: &Conv,
-        to: [usize; 3],
-        micro_batch: usize,
-        bounds: Option<[f32; 2]>,
-    ) -> Option<Self> {
-        let sizes = [c.channels_in, c.channels_out];
-        let [k, n] = sizes;
-        if c.kernel != [3, 3] || c.stride != [1, 1] || k < LANES || n < LANES {
-            return None;
-        }
-        // Costs in FMAs of 16 lanes. A weight costs one and a half: a core gets 14 GB a second from memory, 29
-        // from its last cache, and a network's weights are in neither of the nearer ones.
-        let pairs = (k as u64).saturating_mul(n as u64);
-        let cost = |products: usize, weights: usize| {
-            let products = (micro_batch as u64 * products as u64).saturating_mul(pairs);
-            (products / LANES as u64).saturating_add((weights as u64 * 3).saturating_mul(pairs) / 2)
-        };
-        let direct = cost(to[1] * to[2] * 9, 9);
-        let tiles = |size| Tiles::new(size, [to[1], to[2]]);
-        let total = |size| micro_batch * tiles(size).count();
-        let best = winograd::Size::ALL.map(|size| {
-            let transform: u64 = match size {
-                winograd::Size::Two => 60,
-                winograd::Size::Four => 200,
-            };
-            let tiles_of_blocks = (total(size) as u64).saturating_mul((blocks(k) + blocks(n)) as u64);
-            let cost = cost(tiles(size).products(), size.matrices());
-            (cost.saturating_add(transform.saturating_mul(tiles_of_blocks)), size)
-        });
-        let (cost, size) = best.into_iter().min_by_key(|(cost, _)| *cost)?;
-        if cost > direct.saturating_mul(9) / 10 {
-            return None;
-        }
-        let per_tile = size.matrices() * LANES * (blocks(k) + blocks(n));
-        let least = if size.matrices() * k * n > 4 * NEAR { 112 } else { 28 };
-        let chunk = (NEAR * 3 / 2 / per_tile).max(least).min(total(size));
-        let chunk = total(size).div_ceil(total(size).div_ceil(chunk));
-        let padding = c.padding;
-        Some(Self { size, weights: 0, bias: 0, bounds, sizes, padding, tiles: tiles(size), chunk })
-    }
-
-    /// A chunk's transformed input and its sums; between matrices a cache line more than needed, so that they
-    /// don't compete for one cache set.
-    pub(super) fn scratch(&self) -> usize {
-        let [k, n] = self.sizes.map(|channels| blocks(channels).saturating_mul(self.chunk).saturating_add(1));
-        (self.size.matrices() * LANES).saturating_mul(k.saturating_add(n))
-    }
-
-    /// Tiles that a team transforms together: each thread needs half of the sums at most.
-    pub(super) fn common_chunk(&self) -> usize {
-        (2 * self.chunk).min(self.all_tiles())
-    }
-
-    /// Tiles of a picture.
-    pub(super) fn all_tiles(&self) -> usize {
-        self.tiles.count()
-    }
-
-    /// What a team has in common: a chunk's transformed tiles. 0 where each thread transforms all of its input:
-    /// F(2 × 2) makes four times as much of it, and what another core wrote takes longer to come.
-    pub(super) fn common(&self) -> usize {
-        if self.size == winograd::Size::Two || !prefers_columns(blocks(self.sizes[1]), self.all_tiles()) {
-            return 0;
-        }
-        let floats = blocks(self.sizes[0]).saturating_mul(self.common_chunk()).saturating_add(1);
-        floats.saturating_mul(self.size.matrices() * LANES)
-    }
 }
 
 /// A depthwise convolution.

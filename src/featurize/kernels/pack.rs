@@ -3,7 +3,7 @@
 use super::super::fold::Folded;
 use super::buffer::Buffer;
 use super::simd::LANES;
-use super::winograd::{self, Size};
+use super::winograd::{self, Size, few};
 
 /// Rows of packed weights for `channels` inputs and `taps` taps: groups of `group` channels, tap by
 /// tap, then the channels that remain. Each is (input channel, tap).
@@ -66,13 +66,33 @@ pub(super) fn winograd(
         for (channel, _) in rows(channels, 1, LANES) {
             for o in columns.clone() {
                 if o < out {
-                    let g = |y, x| folded.at(o, channel * 9 + y * 3 + x);
-                    let g = core::array::from_fn(|y| core::array::from_fn(|x| g(y, x)));
+                    let g = kernel(folded, o, channel);
                     for (i, u) in winograd::weights(size, &g)[..size.matrices()].iter().enumerate() {
                         into[i * matrix + at] = *u as f32;
                     }
                 }
                 at += 1;
+            }
+        }
+    }
+}
+
+/// Of a 3 × 3 convolution.
+fn kernel(folded: &Folded<'_>, o: usize, channel: usize) -> [[f64; 3]; 3] {
+    let tap = |y, x| folded.at(o, channel * 9 + y * 3 + x);
+    core::array::from_fn(|y| core::array::from_fn(|x| tap(y, x)))
+}
+
+/// Taps for [`winograd::few`], `[blocks][channels][9][16]`.
+pub(super) fn winograd_taps(into: &mut Buffer, folded: &Folded<'_>, [channels, out]: [usize; 2]) {
+    for block in (0..out).step_by(LANES) {
+        for channel in 0..channels {
+            let taps: [_; LANES] = core::array::from_fn(|lane| match block + lane < out {
+                true => few::stored(&kernel(folded, block + lane, channel)),
+                false => [0.0; few::TAPS],
+            });
+            for i in 0..few::TAPS {
+                into.extend(taps.iter().map(|of_lane| of_lane[i] as f32));
             }
         }
     }

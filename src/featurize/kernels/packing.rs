@@ -8,7 +8,7 @@ use super::layer::blocks;
 use super::pack;
 use super::reduced::{self, Engine};
 use super::simd::LANES;
-use super::winograd::Size;
+use super::winograd::{Size, few};
 use crate::{Error, ErrorKind, Result, Stage, state::Checksum};
 use alloc::{format, vec::Vec};
 
@@ -71,6 +71,8 @@ pub(super) enum Form {
     Product { group: usize },
     /// The same for every point, transformed.
     Winograd(Size),
+    /// Its taps, to be transformed when they are read.
+    WinogradTaps,
     /// A filter a channel.
     Depthwise,
     /// As an engine of reduced precision reads them.
@@ -83,6 +85,7 @@ impl Form {
         match self {
             Self::Product { group } => [0, group, 0, 0],
             Self::Winograd(size) => [1, size.points(), 0, 0],
+            Self::WinogradTaps => [1, 0, 0, 0],
             Self::Depthwise => [2, 0, 0, 0],
             Self::Reduced(e) => {
                 [3 + usize::from(e.form.is_integer()), e.words << 8 | e.weights, e.nb, e.whole.into()]
@@ -116,6 +119,7 @@ impl<'g> Packing<'g> {
         let (head, rows) = match form {
             Form::Product { .. } => (0, channels.saturating_mul(op.taps())),
             Form::Winograd(size) => (0, channels.saturating_mul(size.matrices())),
+            Form::WinogradTaps => (0, channels.saturating_mul(few::TAPS)),
             Form::Depthwise => (0, op.taps()),
             Form::Reduced(engine) => {
                 (engine.head().saturating_mul(row), engine.rows(channels).saturating_mul(op.taps()))
@@ -143,6 +147,7 @@ impl<'g> Packing<'g> {
             match form {
                 Form::Product { group } => pack::product(&mut packed, &folded, sizes, taps, *group, self.nb),
                 Form::Winograd(size) => pack::winograd(&mut packed, &folded, sizes, self.nb, *size),
+                Form::WinogradTaps => pack::winograd_taps(&mut packed, &folded, sizes),
                 Form::Depthwise => pack::depthwise(&mut packed, &folded, sizes[0], taps),
                 Form::Reduced(engine) => reduced::pack(&mut packed, &folded, sizes, taps, engine),
             }

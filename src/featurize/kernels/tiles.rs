@@ -84,12 +84,21 @@ impl Tiles {
     /// Those of `n` pictures that have a point: matrix `row · points + column` of a transformed tile.
     pub(super) fn of_matrix(&self, matrix: usize, n: usize) -> Range<usize> {
         let points = [matrix / self.size.points(), matrix % self.size.points()];
+        self.that(n, |class| [0, 1].iter().all(|&i| class.lines[i].points().contains(&points[i])))
+    }
+
+    /// Those that have a row's points.
+    pub(super) fn of_row(&self, row: usize, n: usize) -> Range<usize> {
+        self.that(n, |class| class.lines[0].points().contains(&row))
+    }
+
+    /// Those of classes that are adjacent.
+    fn that(&self, n: usize, is: impl Fn(&Class) -> bool) -> Range<usize> {
         let (mut all, mut next) = (0..0, 0);
         for class in self.classes() {
             let first = next;
             next += n * class.rows * class.across;
-            let has = |i: usize| class.lines[i].points().contains(&points[i]);
-            if has(0) && has(1) && next > first {
+            if is(&class) && next > first {
                 all = if all.is_empty() { first..next } else { all.start..next };
             }
         }
@@ -163,6 +172,10 @@ mod tests {
             prop_assert_eq!(next, total);
             prop_assert!(seen.iter().all(|times| *times == 1));
             prop_assert_eq!(n * tiles.products(), of_matrix.iter().map(Vec::len).sum::<usize>());
+            for (row, matrices) in of_matrix.chunks(size.points()).enumerate() {
+                // Every tile has the first point.
+                prop_assert_eq!(&tiles.of_row(row, n).collect::<Vec<_>>(), &matrices[0]);
+            }
             for (matrix, expected) in of_matrix.into_iter().enumerate() {
                 prop_assert_eq!(tiles.of_matrix(matrix, n).collect::<Vec<_>>(), expected);
             }

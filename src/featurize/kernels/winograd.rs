@@ -8,8 +8,12 @@
 //! Networks", 2015; choice of points after Barabasz et al., "Error Analysis and Improving the Accuracy of
 //! Winograd Convolution for Deep Neural Networks", 2018.
 
+pub(super) mod few;
+mod layer;
+
 use super::simd::{LANES, Simd};
 use core::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
+pub(super) use layer::WinogradLayer;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

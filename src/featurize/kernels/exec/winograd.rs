@@ -1,10 +1,11 @@
 //! Convolutions by Winograd's algorithm.
 
 use super::super::gemm::{Pixels, Product, offset};
-use super::super::layer::{Layer, WinogradLayer, blocks};
+use super::super::layer::{Layer, blocks};
 use super::super::share::prefers_columns;
 use super::super::simd::LANES;
-use super::super::winograd::{Input, Output, kernel};
+use super::super::winograd::few::{Few, TAPS};
+use super::super::winograd::{Input, Output, WinogradLayer, kernel};
 use super::Run;
 use core::{ops::Range, ptr};
 
@@ -67,7 +68,7 @@ impl Run<'_> {
     /// Whether shares are tiles, whatever the number of channels: with a chunk's worth for each, weights are read as often
     /// as by one thread, and no tile is transformed twice or by another thread.
     fn by_tiles(&self, conv: &WinogradLayer) -> bool {
-        (self.n * conv.all_tiles()).div_ceil(self.share.of) >= conv.chunk
+        !conv.few && (self.n * conv.all_tiles()).div_ceil(self.share.of) >= conv.chunk
     }
 
     /// How many tiles a team that divides the output channels transforms together, each thread some of them, before
@@ -148,6 +149,22 @@ impl Run<'_> {
     unsafe fn winograd_products(&self, conv: &WinogradLayer, chunk: &Chunk) {
         let [k, n] = conv.sizes;
         let (len, matrix) = (chunk.tiles.len(), k * blocks(n) * LANES);
+        if let Some(few) = self.plan.kernels.winograd_few.filter(|_| conv.few) {
+            for (at, block) in chunk.columns.clone().enumerate() {
+                let of_block = Few {
+                    src: chunk.v,
+                    src_strides: [chunk.v_stride, len * LANES],
+                    channels: k,
+                    taps: self.weights(conv.weights + block * k * TAPS * LANES),
+                    dst: chunk.m.wrapping_add(at * len * LANES),
+                    dst_stride: chunk.m_stride,
+                    tiles: core::array::from_fn(|row| conv.tiles.of_row(row, self.n)),
+                };
+                // SAFETY: the only chunk has all tiles, of which there are few; the plan packed their taps.
+                unsafe { few(&of_block) }
+            }
+            return;
+        }
         for i in 0..conv.size.matrices() {
             let product = Product {
                 kernels: self.plan.kernels,

@@ -114,6 +114,11 @@ impl Isa {
         matches!(self, Self::Avx2 | Self::Avx512)
     }
 
+    /// Whether registers hold 32 vectors of 16 lanes.
+    pub(super) const fn has_32_vectors(self) -> bool {
+        matches!(self, Self::Avx512)
+    }
+
     /// Every instruction set, slowest first.
     pub const ALL: [Self; 5] = [Self::Plain, Self::Simd128, Self::Neon, Self::Avx2, Self::Avx512];
 

@@ -235,3 +235,31 @@ fn tiles_of_what_is_left() {
         check(&graph, 3, 5, 4).unwrap();
     }
 }
+
+/// Of one to four tiles, weights are transformed as they are read where there are registers for it.
+#[test]
+fn few_tiles() {
+    use super::super::layer::Kind;
+    use super::{Isa, Plan};
+    for ([h, w], micro_batch) in [
+        ([7, 7], 1),
+        ([8, 8], 1),
+        ([4, 16], 1),
+        ([11, 4], 1),
+        ([6, 7], 1),
+        ([3, 8], 1),
+        ([7, 4], 2),
+        ([4, 4], 3),
+    ] {
+        let mut graph = Graph::new([3, h, w]);
+        let x = lift(&mut graph, 72);
+        let padding = Padding::all(1);
+        let inner = Conv { padding, activation: Activation::Relu, ..conv(72, 72, [3, 3]) };
+        graph.push(x, Op::Conv(Conv { residual: Some(x), ..inner })).unwrap();
+        let options = PlanOptions { micro_batch, ..Default::default() };
+        let plan = Plan::new(&graph, &Seeded(3), &options).unwrap();
+        let few = plan.layers.iter().any(|layer| matches!(&layer.kind, Kind::Winograd(w) if w.few));
+        assert_eq!(few, plan.isa() == Isa::Avx512, "{h} x {w}: another algorithm");
+        check(&graph, 3, 5, micro_batch).unwrap();
+    }
+}

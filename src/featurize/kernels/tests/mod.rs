@@ -40,7 +40,7 @@ impl WeightSource for Seeded {
 }
 
 /// Xorshift numbers in `low..high`.
-fn uniform(seed: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
+pub(super) fn uniform(seed: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
     let mut s = seed | 1;
     (0..len)
         .map(|_| {
