@@ -84,11 +84,11 @@ impl Line {
         }
     }
 
-    /// Points of its size.
-    const fn all(self) -> usize {
+    /// Whose points it has.
+    const fn size(self) -> Size {
         match self {
-            Self::Two => 4,
-            _ => 6,
+            Self::Two => Size::Two,
+            _ => Size::Four,
         }
     }
 }
@@ -273,9 +273,10 @@ fn output_1d<S: Simd, const LINE: usize>(s: S, m: [S::V; 6]) -> [S::V; 4] {
 /// `t.src` is valid for `height · width` vectors, `t.dst` for `count` vectors in each matrix.
 #[inline(always)]
 pub(super) unsafe fn input<S: Simd, const ROWS: usize, const COLUMNS: usize>(s: S, t: &Input) {
-    let [rows, columns] = const { [Line::ALL[ROWS].points().len(), Line::ALL[COLUMNS].points().len()] };
+    let [down, across] = const { [Line::ALL[ROWS], Line::ALL[COLUMNS]] };
+    let [rows, columns] = [down, across].map(|line| line.points().len());
     for i in 0..t.count {
-        let x = t.x + (i * (columns - 2)) as isize;
+        let x = t.x + (i * across.out()) as isize;
         let inside = t.y >= 0 && x >= 0 && t.y as usize + rows <= t.height && x as usize + columns <= t.width;
         // SAFETY: an inside tile lies wholly in the plane; otherwise each pixel is checked. The
         // destination is the caller's.
@@ -323,7 +324,7 @@ unsafe fn input_tile<S: Simd, const ROWS: usize, const COLUMNS: usize>(
         let out = input_1d::<S, COLUMNS>(s, core::array::from_fn(|col| columns[col][row]));
         for (col, v) in out.into_iter().enumerate() {
             if row < down.points().len() && col < across.points().len() {
-                let matrix = down.points()[row] * across.all() + across.points()[col];
+                let matrix = down.points()[row] * across.size().points() + across.points()[col];
                 // SAFETY: one of the matrices.
                 unsafe { s.store(dst.add(matrix * stride), v) }
             }
@@ -350,7 +351,7 @@ pub(super) unsafe fn output<S: Simd, const ROWS: usize, const COLUMNS: usize>(s:
                 if col < across.points().len() {
                     let sum = |row: usize| {
                         if row < down.points().len() {
-                            let matrix = down.points()[row] * across.all() + across.points()[col];
+                            let matrix = down.points()[row] * across.size().points() + across.points()[col];
                             s.load(src.add(matrix * t.src_stride))
                         } else {
                             s.splat(0.0)
