@@ -85,6 +85,8 @@ mod frame;
 mod memory;
 mod rng;
 mod state;
+#[cfg(feature = "rayon")]
+mod under_way;
 
 pub mod classify;
 pub mod featurize;

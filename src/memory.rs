@@ -3,6 +3,12 @@
 use crate::{Error, ErrorKind, Result, Stage};
 use alloc::{format, vec::Vec};
 
+/// So many zeros; `None` where they have no room.
+pub(crate) fn try_zeros<T: Clone + Default>(len: usize) -> Option<Vec<T>> {
+    let mut values = Vec::new();
+    lengthen(&mut values, len).then_some(values)
+}
+
 /// So many zeros; `remedy` says what to do where they have no room.
 ///
 /// # Errors
@@ -18,15 +24,21 @@ pub(crate) fn zeros(len: usize, remedy: &str) -> Result<Vec<f32>> {
 /// # Errors
 /// [`ErrorKind::Limit`]; the floats are as they were.
 pub(crate) fn grow(floats: &mut Vec<f32>, len: usize, remedy: &str) -> Result<()> {
-    let more = len.saturating_sub(floats.len());
-    floats.try_reserve_exact(more).map_err(|_| {
-        let m = format!("{} MB are not available; {remedy}", len >> 18);
-        Error::new(ErrorKind::Limit, Stage::Featurize, m)
-    })?;
-    if more > 0 {
-        floats.resize(len, 0.0);
+    if lengthen(floats, len) {
+        return Ok(());
     }
-    Ok(())
+    let m = format!("{} MB are not available; {remedy}", len >> 18);
+    Err(Error::new(ErrorKind::Limit, Stage::Featurize, m))
+}
+
+/// At least so many values, if they have room.
+fn lengthen<T: Clone + Default>(values: &mut Vec<T>, len: usize) -> bool {
+    let more = len.saturating_sub(values.len());
+    let room = values.try_reserve_exact(more).is_ok();
+    if room && more > 0 {
+        values.resize(len, T::default());
+    }
+    room
 }
 
 #[cfg(test)]
@@ -43,6 +55,7 @@ mod tests {
             assert_eq!((e.kind(), e.stage()), (ErrorKind::Limit, Stage::Featurize));
             assert!(e.message().ends_with("MB are not available; use a smaller --batch"), "{e}");
             assert_eq!(floats, [0.0; 5]);
+            assert_eq!(try_zeros::<f64>(len), None);
         }
     }
 }

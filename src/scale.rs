@@ -2,6 +2,7 @@
 
 use crate::{
     Error, ErrorKind, Result, Stage,
+    memory::try_zeros,
     pca::Rows,
     state::{Reader, Writer},
 };
@@ -46,7 +47,7 @@ impl StandardScaler {
             let m = "a scaler needs at least one column";
             return Err(Error::new(ErrorKind::InvalidArgument, Stage::Scale, m));
         }
-        let (Some(mean), Some(squares)) = (zeros(columns), zeros(columns)) else {
+        let (Some(mean), Some(squares)) = (try_zeros(columns), try_zeros(columns)) else {
             let m =
                 format!("no memory for the moments of {columns} columns; use a network with fewer features");
             return Err(Error::new(ErrorKind::Limit, Stage::Scale, m));
@@ -208,14 +209,6 @@ impl StandardScaler {
         }
         self.count = self.count.saturating_add(count);
     }
-}
-
-/// So many zeros; `None` if there is no memory for them.
-pub(crate) fn zeros(n: usize) -> Option<Vec<f64>> {
-    let mut zeros = Vec::new();
-    zeros.try_reserve_exact(n).ok()?;
-    zeros.resize(n, 0.0);
-    Some(zeros)
 }
 
 #[cfg(test)]

@@ -92,9 +92,12 @@ fn published_weights_come_from_the_cache_that_was_named() {
 
 /// A file with torchvision's names of a network's tensors, large ones with a shape of one.
 fn outline(kind: NetworkKind) -> Vec<u8> {
-    let graph = NetworkSpec::new(kind).graph().unwrap();
+    file_of(NetworkSpec::new(kind).graph().unwrap().parameters())
+}
+
+fn file_of(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Vec<u8> {
     let (mut header, mut data) = (serde_json::Map::new(), 0);
-    for (name, shape) in graph.parameters() {
+    for (name, shape) in tensors {
         let shape = if shape.iter().product::<usize>() > 40_000 { vec![1] } else { shape };
         let end = data + 4 * shape.iter().product::<usize>();
         let entry = serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [data, end] });
@@ -140,6 +143,31 @@ fn published_weights_bring_their_preprocessing_wherever_they_lie() {
     for file in [file, v2] {
         let resolved = Setup::builder().weights(&*file).cache(cache.clone()).resolve().unwrap();
         assert_eq!(resolved.recipe().name(), "torchvision-v1", "{}", file.display());
+    }
+}
+
+/// As hand-made copies of timm's weights are, without a publisher's name or digest.
+#[test]
+fn names_that_only_timm_uses_bring_its_preprocessing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("model.safetensors");
+    let blocks = [1, 2, 3, 4, 3, 3, 1].iter().enumerate();
+    let blocks = blocks.flat_map(|(i, &n)| (0..n).map(move |j| format!("blocks.{i}.{j}.conv_dw.weight")));
+    let mobilenet =
+        blocks.chain(["conv_stem.weight", "blocks.6.0.conv_pwl.weight"].map(String::from)).collect();
+    let vgg = |head: &[&str]| {
+        let features = ["features.0.weight", "features.28.weight"];
+        features.iter().chain(head).map(ToString::to_string).collect()
+    };
+    let cases: [(Vec<String>, _, _); 3] = [
+        (mobilenet, NetworkKind::MobileNetV2, "timm-ra"),
+        (vgg(&["pre_logits.fc1.weight", "head.fc.weight"]), NetworkKind::Vgg16, "timm-tv"),
+        (vgg(&["classifier.0.weight"]), NetworkKind::Vgg16, "torchvision-v1"),
+    ];
+    for (names, network, preset) in cases {
+        std::fs::write(&file, file_of(names.into_iter().map(|name| (name, vec![1])))).unwrap();
+        let resolved = Setup::builder().weights(&*file).cache(Cache::at(dir.path())).resolve().unwrap();
+        assert_eq!((resolved.network().kind, resolved.recipe().name()), (network, preset));
     }
 }
 

@@ -6,15 +6,16 @@ use super::kernels::{Plan, Shared};
 use super::teams::Teams;
 use crate::Result;
 #[cfg(feature = "rayon")]
-use core::sync::atomic::{AtomicUsize, Ordering};
+use crate::under_way::UnderWay;
 
 /// A plan, with what is kept between its calls.
 pub(super) struct OnCpu {
     shared: Shared,
     #[cfg(feature = "std")]
     teams: Teams,
+    /// Calls that share rayon's threads.
     #[cfg(feature = "rayon")]
-    parallel: Option<Calls>,
+    parallel: Option<UnderWay>,
 }
 
 impl OnCpu {
@@ -31,7 +32,7 @@ impl OnCpu {
     /// From now on calls that name no number of threads use rayon's.
     #[cfg(feature = "rayon")]
     pub(super) fn parallel(&mut self) {
-        self.parallel = Some(Calls::default());
+        self.parallel = Some(UnderWay::default());
     }
 
     pub(super) fn plan(&self) -> &Plan {
@@ -58,8 +59,8 @@ impl OnCpu {
     pub(super) fn run(&self, pictures: &[f32], features: &mut [f32]) -> Result<()> {
         #[cfg(feature = "rayon")]
         if let Some(calls) = &self.parallel {
-            let call = calls.begin();
-            return self.featurize_into(pictures, features, (self.threads() / call.under_way).max(1));
+            let _call = calls.begin();
+            return self.featurize_into(pictures, features, (self.threads() / calls.count()).max(1));
         }
         self.shared.run(pictures, features)
     }
@@ -98,33 +99,6 @@ impl SliceFeaturizer for OnCpu {
         }
         let _ = threads;
         self.shared.run(pictures, features)
-    }
-}
-
-/// Calls that share rayon's threads.
-#[cfg(feature = "rayon")]
-#[derive(Default)]
-struct Calls(AtomicUsize);
-
-/// One of them, until it is dropped.
-#[cfg(feature = "rayon")]
-struct Call<'a> {
-    calls: &'a Calls,
-    /// It and the others.
-    under_way: usize,
-}
-
-#[cfg(feature = "rayon")]
-impl Calls {
-    fn begin(&self) -> Call<'_> {
-        Call { calls: self, under_way: self.0.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-}
-
-#[cfg(feature = "rayon")]
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.calls.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Summary {
     pub explained_variance_ratio_total: f64,
     /// Finished parts.
     pub parts: u32,
-    /// Seconds of work per stage, summed over threads and over all starts of the run; `fit` and
+    /// Seconds of work per stage, summed over workers and over all starts of the run; `fit` and
     /// `project` are this start's.
     pub seconds: BTreeMap<String, f64>,
     /// Seconds this start took.

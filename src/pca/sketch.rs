@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Stage,
-    scale::zeros,
+    memory::try_zeros,
     state::{Reader, Writer},
 };
 use alloc::{format, vec::Vec};
@@ -69,7 +69,7 @@ impl SketchPca {
         if columns.checked_mul(size).and_then(|n| n.checked_mul(32)).is_none() {
             return Err(too_large(columns, size));
         }
-        let mean = zeros(columns).ok_or_else(|| too_large(columns, size))?;
+        let mean = try_zeros(columns).ok_or_else(|| too_large(columns, size))?;
         Ok(Self { size, count: 0, mean, rows: Vec::new(), loss: 0.0, energy: 0.0 })
     }
 
@@ -136,7 +136,7 @@ impl SketchPca {
         let n = self.rows.len() / d;
         let (wide, side) = (n <= d, n.min(d));
         let none = || too_large(d, self.size);
-        let mut gram = zeros(side * side).ok_or_else(none)?;
+        let mut gram = try_zeros(side * side).ok_or_else(none)?;
         let b = MatRef::from_row_major_slice(&self.rows, n, d);
         let (left, right) = if wide { (b, b.transpose()) } else { (b.transpose(), b) };
         triangular::matmul(
@@ -158,7 +158,7 @@ impl SketchPca {
             }
             return Ok((values, vectors));
         }
-        let mut rows = zeros(values.len() * d).ok_or_else(none)?;
+        let mut rows = try_zeros(values.len() * d).ok_or_else(none)?;
         matmul(
             MatMut::from_row_major_slice_mut(&mut rows, values.len(), d),
             Accum::Replace,

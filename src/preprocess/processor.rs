@@ -307,6 +307,9 @@ fn place<'a, T: Copy + Default>(window: &Window, y: usize, out: &'a mut [T]) -> 
         out.fill(T::default());
         return None;
     };
+    if window.width == out.len() {
+        return Some((inner, out));
+    }
     let (left, rest) = out.split_at_mut(window.pad_x);
     let (middle, right) = rest.split_at_mut(window.width);
     left.fill(T::default());

@@ -63,7 +63,7 @@ pub(crate) fn human(summary: &Summary, store: &dyn OutputStore) -> String {
         .map(|(stage, s)| format!("{stage} {s:.1}"))
         .collect();
     if !stages.is_empty() {
-        row("seconds", format!("{} (summed over threads)", stages.join(", ")));
+        row("seconds", format!("{} (summed over workers)", stages.join(", ")));
     }
     row("output", out.clone());
     let mut text = text::table(&rows);

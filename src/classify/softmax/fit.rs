@@ -1,7 +1,7 @@
 //! Fitting: L-BFGS over batches that can be read again.
 
 use super::{Softmax, lbfgs};
-use crate::{Error, ErrorKind, Result, Stage, pca::Rows, scale::zeros};
+use crate::{Error, ErrorKind, Result, Stage, memory::try_zeros, pca::Rows};
 use alloc::{format, string::String, vec, vec::Vec};
 use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 
@@ -108,6 +108,7 @@ impl SoftmaxFit {
         mut pass: impl FnMut(&mut Visit<'_>) -> Result<()>,
     ) -> Result<(Softmax, SoftmaxReport)> {
         let (d, k) = (self.columns, self.classes.len());
+        let zeros = try_zeros::<f64>;
         let (Some(mut sums), Some(mut squares), Some(start)) = (zeros(d), zeros(d), zeros(k * d + k)) else {
             return Err(too_large(d, k));
         };

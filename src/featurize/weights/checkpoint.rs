@@ -306,7 +306,14 @@ mod tests {
     use crate::featurize::weights::stored::Place;
 
     fn checkpoint(tensors: Vec<Stored>) -> Checkpoint<'static> {
-        let identity = Identity { kind: None, variant: None, text: String::new(), head: false, layers: None };
+        let identity = Identity {
+            kind: None,
+            variant: None,
+            text: String::new(),
+            timm: false,
+            head: false,
+            layers: None,
+        };
         Checkpoint::assemble(Data::Bytes(alloc::vec![3; 64].into()), Format::Safetensors, identity, tensors)
     }
 

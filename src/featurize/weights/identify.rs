@@ -13,6 +13,8 @@ pub(super) struct Identity {
     pub(super) variant: Option<Variant>,
     /// In words: whose names, or which other network.
     pub(super) text: String,
+    /// Whether they are timm's where torchvision has others.
+    pub(super) timm: bool,
     /// Whether the classifier is in the file.
     pub(super) head: bool,
     /// Layers with weights, where the format has layers.
@@ -92,7 +94,7 @@ pub(super) fn rename(tensors: &mut [Stored]) -> Identity {
             }
         }
     }
-    Identity { kind, variant: kind.map(|_| Variant::Torchvision), text, head, layers: None }
+    Identity { kind, variant: kind.map(|_| Variant::Torchvision), text, timm, head, layers: None }
 }
 
 /// First feature index of each of timm's stages of MobileNetV2.

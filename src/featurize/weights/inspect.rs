@@ -78,6 +78,9 @@ pub struct Inspection {
     pub tensors: Vec<TensorInfo>,
     /// Floating-point values in all tensors, BatchNorm statistics included.
     pub values: u64,
+    /// Whether the names are timm's where torchvision has others: those of MobileNetV2, and of VGG16 with its
+    /// fully connected layers.
+    pub timm: bool,
 }
 
 impl Inspection {
@@ -100,6 +103,7 @@ impl Inspection {
             layers: identity.layers,
             tensors,
             values,
+            timm: identity.timm,
         }
     }
 }

@@ -4,13 +4,11 @@ use super::{BYTES_UNIT, Control, Driver, Listing, Message, PartInput, Reject, Sh
 use crate::{
     Error, ErrorKind, Result, Stage,
     host::{run::hex, source::Object, source::Source},
+    under_way::One,
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
-use core::{
-    mem,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use core::mem;
 use futures::{StreamExt, future::join_all};
 use sha2::{Digest, Sha256};
 use std::{sync::mpsc, time::Instant};
@@ -28,23 +26,7 @@ pub(super) struct Batch {
     /// Seconds spent on fetching, summed over the pictures.
     pub seconds: f64,
     pub charged: Charge,
-    pub under_way: UnderWay,
-}
-
-/// One of the micro-batches under way, until it is dropped.
-pub(super) struct UnderWay(Arc<AtomicUsize>);
-
-impl UnderWay {
-    fn one(of: &Arc<AtomicUsize>) -> Self {
-        of.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(of))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    pub under_way: One,
 }
 
 /// A share of the byte budget; given back when dropped.
@@ -276,7 +258,7 @@ impl Feed<'_> {
         let (source, requests) = (Arc::clone(&self.source), Arc::clone(&self.shared.requests));
         let batches = self.batches.clone();
         let control = self.control.clone();
-        let under_way = UnderWay::one(&self.shared.under_way);
+        let under_way = self.shared.under_way.begin();
         fetches.spawn(async move {
             let (source, requests) = (&source, &requests);
             let all = objects.into_iter().map(|o| fetch_one(source, requests, o));

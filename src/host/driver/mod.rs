@@ -20,10 +20,10 @@ pub use work::{Decode, DecoderFn, PreprocessorFn, Stages, Watcher, WatcherFn};
 
 use super::sink::Table;
 use super::source::Source;
-use crate::{Error, ErrorKind, Result, Stage, featurize::is_cpu};
+use crate::{Error, ErrorKind, Result, Stage, featurize::is_cpu, under_way::UnderWay};
 use alloc::{collections::BTreeMap, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use burn::tensor::Device;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use gpu::Gpu;
 use std::{sync::Mutex, sync::mpsc, thread};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -302,7 +302,7 @@ struct Shared {
     /// `None` where the CPU computes.
     gpu: Option<Gpu>,
     /// Micro-batches that are fetched or computed.
-    under_way: Arc<AtomicUsize>,
+    under_way: UnderWay,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -320,7 +320,7 @@ impl Shared {
             requests: Arc::new(Semaphore::new(limits.requests.clamp(1, 1 << 20))),
             parts: Arc::new(Semaphore::new(limits.open_parts.clamp(1, 1 << 20))),
             gpu: (!is_cpu(device)).then(|| Gpu::new(limits.on_gpu)),
-            under_way: Arc::default(),
+            under_way: UnderWay::default(),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }

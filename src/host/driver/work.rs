@@ -15,7 +15,7 @@ use crate::{
 use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec::Vec};
 use burn::tensor::{Device, Tensor, TensorData};
 use bytes::Bytes;
-use core::{cell::Cell, panic::AssertUnwindSafe, sync::atomic::Ordering};
+use core::{cell::Cell, panic::AssertUnwindSafe};
 use std::{panic::catch_unwind, sync::Mutex, sync::mpsc, time::Instant};
 
 /// Encoded bytes to a frame.
@@ -240,7 +240,7 @@ impl Worker<'_> {
 
     /// Threads for the micro-batch at hand: where fewer are under way than there are workers, those of idle ones, too.
     fn threads(&self) -> usize {
-        (self.driver.limits.threads() / self.shared.under_way.load(Ordering::Relaxed).max(1)).max(1)
+        (self.driver.limits.threads() / self.shared.under_way.count().max(1)).max(1)
     }
 
     /// One picture, from its bytes to its place in the batch.

@@ -174,7 +174,7 @@ impl Ask<'_> {
             }
         }
         let make = |row: usize, bytes: &Bytes| {
-            let square = |size: usize| Ok(pictures::shown(bytes, &mut pictures::square(size)?)?.0);
+            let square = |size: usize| pictures::thumbnail(bytes, size);
             let thumb = thumbs.binary_search(&row).ok().map(|_| square(THUMB)).transpose()?;
             let tiles = match gallery.contains(&row) {
                 true => Some([Some(square(TILE)?), recipe.as_ref().and_then(|r| preprocessed(bytes, r))]),

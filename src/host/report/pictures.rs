@@ -34,14 +34,28 @@ pub(super) struct Sheets {
     sheets: Vec<String>,
 }
 
-/// Shrinks a picture to a square: the shorter side fits, the rest is cropped evenly.
-pub(super) fn square(size: usize) -> Result<RecipePreprocessor> {
+/// A picture as a square of RGB: the shorter side fits, the rest is cropped evenly. Cropped first, since a picture of a
+/// few rows can be longer than any after resizing.
+fn square(picture: &Frame<'_>, size: usize) -> Result<Vec<u8>> {
+    let (width, height, format) = (picture.width(), picture.height(), picture.format());
+    let side = width.min(height);
+    let first = (height - side) / 2 * picture.stride() + format.row_bytes((width - side) / 2);
+    let middle = picture.data().get(first..).unwrap_or_default();
+    let middle = Frame::with_stride(format, side, side, picture.stride(), middle)?;
     let steps = [
-        Step::Resize { filter: ResizeFilter::PillowBilinear, to: ResizeTo::Shorter(size) },
-        Step::CenterCrop { height: size, width: size },
+        Step::Resize {
+            filter: ResizeFilter::PillowBilinear,
+            to: ResizeTo::Exact { height: size, width: size },
+        },
         Step::Normalize { method: Normalization::KerasTf },
     ];
-    Ok(RecipePreprocessor::new(Recipe::new("thumbnail", steps)?))
+    let mut resize = RecipePreprocessor::new(Recipe::new("thumbnail", steps)?);
+    Ok(resize.picture(&middle)?.data().to_vec())
+}
+
+/// Decoded, as a square of RGB.
+pub(super) fn thumbnail(bytes: &[u8], size: usize) -> Result<Vec<u8>> {
+    square(&Decoder::default().decode(bytes)?, size)
 }
 
 /// How fetching went.
@@ -133,8 +147,7 @@ pub(super) fn shown(bytes: &Bytes, recipe: &mut RecipePreprocessor) -> Result<(V
 
 /// RGB of any size as a tile.
 pub(super) fn tile(rgb: &[u8], width: usize, height: usize, size: usize) -> Result<Vec<u8>> {
-    let frame = Frame::new(crate::PixelFormat::Rgb, width, height, rgb)?;
-    Ok(square(size)?.picture(&frame)?.data().to_vec())
+    square(&Frame::new(crate::PixelFormat::Rgb, width, height, rgb)?, size)
 }
 
 /// Lays square RGB tiles onto sheets, row by row.
@@ -156,4 +169,36 @@ pub(super) fn sheets(tiles: &[Vec<u8>], size: usize, quality: u8) -> Result<Shee
         sheets.push(super::page::base64_bytes(&file));
     }
     Ok(Sheets { size, across, down, sheets })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PixelFormat;
+
+    #[test]
+    fn pictures_of_any_proportions_become_squares_of_their_middle() {
+        // Black but for the white middle; in front of it what isn't of the middle.
+        for (width, height) in [(999, 1), (1, 999), (65_535, 1), (1, 65_535), (2_999, 3), (5, 5)] {
+            for format in [PixelFormat::Rgb, PixelFormat::Gray] {
+                let bytes = format.row_bytes(1);
+                let side = width.min(height);
+                let inside = |at: usize, long: usize| (at >= (long - side) / 2) && at < (long + side) / 2;
+                let white = |y: usize| (0..width).map(move |x| inside(x, width) && inside(y, height));
+                let data: Vec<u8> =
+                    (0..height).flat_map(white).flat_map(|v| vec![255 * u8::from(v); bytes]).collect();
+                let frame = Frame::new(format, width, height, &data).unwrap();
+                let square = square(&frame, 8).unwrap();
+                assert_eq!(square, [255; 8 * 8 * 3], "{format:?} {width}x{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_strip_has_a_thumbnail() {
+        let file = PictureFormat::Jpeg(90).encode(&[200; 3 * 3000], 3000, 1).unwrap();
+        let thumbnail = thumbnail(&file, 48).unwrap();
+        assert_eq!(thumbnail.len(), 48 * 48 * 3);
+        assert!(thumbnail.iter().all(|v| v.abs_diff(200) < 4));
+    }
 }

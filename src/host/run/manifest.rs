@@ -128,7 +128,7 @@ pub struct PartEntry {
     pub moments: FileEntry,
     /// Path, stage and reason of what could not be used, if anything.
     pub rejected: Option<FileEntry>,
-    /// Seconds of work per stage, summed over threads.
+    /// Seconds of work per stage, summed over workers.
     pub seconds: BTreeMap<String, f64>,
     /// Output folder of the shard that holds the files, in a merged manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -244,11 +244,17 @@ impl Given {
         let is = |entry: &&Entry| found.network.is_none_or(|network| network == entry.network);
         let published = opened.published.filter(is).map(|entry| entry.preset);
         let own = opened.recipe.as_ref().map(Recipe::name);
+        // Where timm published one checkpoint of these names, others of its names were trained alike.
+        let timm = |e: &&Entry| found.timm && Some(e.network) == found.network && e.name.starts_with("timm-");
+        let named = || match registry::list().iter().filter(timm).collect::<Vec<_>>()[..] {
+            [entry] => Some(entry.preset),
+            _ => None,
+        };
         Found {
             network: found.network,
             variant: found.variant,
             width: found.width,
-            preset: published.or(own).and_then(|name| name.parse().ok()),
+            preset: published.or(own).or_else(named).and_then(|name| name.parse().ok()),
             recipe: opened.recipe.clone(),
         }
     }

@@ -204,14 +204,13 @@ impl Resizer {
                 let (taps, start) = (columns.taps, &columns.start[..]);
                 match self.filter {
                     ResizeFilter::PillowNearest => {
-                        let out = &mut self.bytes[at];
-                        out.iter_mut().zip(start).for_each(|(o, &s)| *o = src[s as usize]);
+                        columns.nearest(isa, src, &mut self.bytes[at]);
                     }
                     ResizeFilter::PillowBilinear | ResizeFilter::PillowBicubic => {
-                        isa.pillow_columns(src, taps, start, &columns.int, &mut self.bytes[at]);
+                        columns.pillow(isa, src, &mut self.bytes[at]);
                     }
                     ResizeFilter::OpencvLinear => {
-                        isa.opencv_columns(src, start, &columns.int, &mut self.words[at]);
+                        columns.opencv(isa, src, &mut self.words[at]);
                     }
                     ResizeFilter::TfBilinear => {
                         isa.tf_columns(src, start, &columns.float, &mut self.floats[at]);
@@ -254,7 +253,7 @@ impl Resizer {
         if self.plan.vertical_first {
             let (columns, h) = (self.columns.get(self.plan.columns), self.plan.window.height);
             let row = &self.bytes[(channel * h + y) * columns.from()..][..columns.from()];
-            isa.pillow_columns(row, columns.taps, &columns.start, &columns.int, out);
+            columns.pillow(isa, row, out);
             return;
         }
         let axis = self.rows.get(self.plan.rows);

@@ -13,7 +13,7 @@ pub(super) struct Kernel {
 pub(super) const BILINEAR: Kernel = Kernel { support: 1.0, at: triangle };
 pub(super) const BICUBIC: Kernel = Kernel { support: 2.0, at: cubic };
 
-const PRECISION_BITS: u32 = 22;
+pub(in crate::preprocess) const PRECISION_BITS: u32 = 22;
 
 fn triangle(x: f64) -> f64 {
     (1.0 - libm::fabs(x)).max(0.0)

@@ -1,8 +1,17 @@
 //! The row kernels, compiled a second time for AVX2 where the processor has it.
 //!
 //! Each kernel is one plain safe function beside the step it serves; what is here compiles that very
-//! function with wider vectors. So both variants are one source, and a property test compares them.
+//! function with wider vectors. So both variants are one source, and a property test compares them. Only
+//! what compilers don't find has a source of its own ([`Shuffles`]), compared by the same test.
 #![allow(unsafe_code)]
+
+#[cfg(not(all(feature = "std", target_arch = "x86_64")))]
+#[path = "no_shuffle.rs"]
+mod shuffle;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod shuffle;
+
+pub(super) use shuffle::Shuffles;
 
 use super::resize::{opencv, pillow, tensorflow, torch};
 use super::{denoise, equalize, normalize, source};

@@ -310,7 +310,7 @@ fn name_layers(layers: Vec<Layer>) -> (Identity, Vec<Stored>) {
         Some(_) => String::new(),
         None => "an unknown Keras network".into(),
     };
-    (Identity { kind, variant: Some(Variant::Keras), text, head, layers: Some(count) }, tensors)
+    (Identity { kind, variant: Some(Variant::Keras), text, timm: false, head, layers: Some(count) }, tensors)
 }
 
 /// Whether the layers are those of a relative with the same names and more: VGG19, ResNet101.

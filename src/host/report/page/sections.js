@@ -68,7 +68,7 @@ if (D.classifier) {
 }
 if (D.rejects) show("rejects", facts([["Rejected", count(D.rejects.total)]]), D.rejects.rows.length ? table(["picture", "stage", "reason"], D.rejects.rows) : "", D.rejects.rows.length < D.rejects.total ? el("p", { className: "quiet" }, `The first ${count(D.rejects.rows.length)} are shown; rejects.csv names all.`) : "");
 if (D.timings.length || D.options.length) {
-  if (D.timings.length) show("run", el("h3", {}, "Seconds by stage"), el("p", { className: "quiet" }, "Work summed over threads."), table(["stage", "seconds"], D.timings.map(([k, v]) => [k, v.toFixed(2)]), [1]));
+  if (D.timings.length) show("run", el("h3", {}, "Seconds by stage"), el("p", { className: "quiet" }, "Work summed over workers."), table(["stage", "seconds"], D.timings.map(([k, v]) => [k, v.toFixed(2)]), [1]));
   if (D.options.length) show("run", fold("What was asked", table(["option", "value"], D.options)));
 }
 if (D.figures.length) {
