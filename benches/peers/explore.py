@@ -4,9 +4,9 @@
     python3 benches/peers/explore.py [--rows N] [--classes K] [--rounds N] [--only kmeans,tsne] [FILE.parquet ...]
 
 Makes target/peers/env from PyPI and builds first. All take turns in one process tree, on the same rows: those of a
-generated turntable (classes of unequal size on closed curves, a falling spectrum), then those of each FILE that `fruitcore
-run` wrote (components/part-*.parquet, with labels). Prints inertia, adjusted Rand index, wall and CPU seconds of k-means;
-trustworthiness, neighbours kept and seconds of t-SNE.
+generated turntable (classes of unequal size on closed curves, a falling spectrum), then those of each FILE that
+`fruitcore run` wrote (components/part-*.parquet, with labels). Prints inertia, adjusted Rand index, wall and CPU seconds
+of k-means; trustworthiness, neighbours kept and seconds of t-SNE.
 """
 
 import argparse

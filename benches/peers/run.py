@@ -10,12 +10,13 @@ that read it) and the same pictures; outputs must agree before anything is timed
 turns, one run each, in every round; the table shows medians, and the median of the ratios within a
 round: to `fruitcore`, to `fruitcore-bf16` for another engine's bf16. Before each turn the machine is
 probed with multiply-adds on registers; the last column is over the rounds that found it undisturbed.
-Reduced precisions must agree with f32 as far as their rounding goes. `--python` uses an interpreter that has the packages
-already; their versions are those of requirements.txt.
+Reduced precisions must agree with f32 as far as their rounding goes. `--python` uses an interpreter that has the
+packages of requirements.txt already.
 
-`burn-flex` (Burn's own convolutions on its `flex` device), `tract` and `rten` are a package of their own, `engines/`, whose
-build takes half an hour of a core: they take part only when named. They are compiled for this very processor (`-C target-cpu=native`) and
-with Burn's features `simd`, `rayon` and `x86-v4`; fruitcore is compiled for any, as it is shipped.
+`burn-flex` (Burn's own convolutions on its `flex` device), `tract` and `rten` are a package of their own, `engines/`,
+whose build takes half an hour of a core: they take part only when named. They are compiled for this very processor
+(`-C target-cpu=native`) and with Burn's features `simd`, `rayon` and `x86-v4`; fruitcore is compiled for any, as it is
+shipped.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from rounds import Rounds
 
 # Those of the package in engines/.
 RUST = ("burn-flex", "tract", "rten")
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
