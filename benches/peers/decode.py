@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Decoding and preprocessing beside OpenCV, Pillow, zune-jpeg, the `image` crate and fast_image_resize, on one core.
 
-    python3 benches/peers/decode.py PICTURES                # numpy, opencv-python-headless, pillow and cargo needed
+    python3 benches/peers/decode.py PICTURES                # makes target/peers/env from PyPI, builds, runs
     python3 benches/peers/decode.py PICTURES --rounds 41
 
 PICTURES is a folder of JPEGs; up to `--count` of them are in memory before anything begins. All take turns, all pictures
@@ -14,19 +14,35 @@ resize gives the bytes of its peer, and a preset the floats that the peer's scri
 
 import argparse
 import io
-import os
 import pathlib
-import subprocess
+import sys
 import time
 
+from driven import Driven
+from environment import bootstrap, build
+from rounds import Rounds
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures")
+    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
+    parser.add_argument("--program", help="built peer_decode; built with cargo if not given")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__" and not arguments().inside:
+    sys.exit(bootstrap(arguments(), __file__, {"program": lambda: build("--features", "host", "--example", "peer_decode")}))
+
+# From here on inside the environment that has them.
 import cv2
 import numpy as np
 import PIL
-from driven import Driven
 from PIL import Image
-from rounds import Rounds
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SIZE = 224
 MEAN, STD = (np.array(v, dtype=np.float32) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 HALF = np.float32(127.5)
@@ -162,25 +178,14 @@ def table(title, ours, first, theirs, peers, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures")
-    parser.add_argument("--count", type=int, default=400)
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--program", help="built peer_decode; built with cargo if not given")
-    args = parser.parse_args()
-    program = args.program
-    if not program:
-        command = ["cargo", "build", "--release", "--features", "host", "--example", "peer_decode"]
-        subprocess.run(command, cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        program = str(target / "release" / "examples" / "peer_decode")
+    args = arguments()
     cv2.setNumThreads(1)
     files = sorted(p for p in pathlib.Path(args.pictures).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
     jpegs = [file.read_bytes() for file in files[:: max(1, len(files) // args.count)][: args.count]]
     if not jpegs:
         raise SystemExit(f"no JPEGs under {args.pictures}")
     packed = b"".join(len(jpeg).to_bytes(4, "little") + jpeg for jpeg in jpegs)
-    ours = Driven(program, np.frombuffer(packed, dtype=np.uint8)[None])
+    ours = Driven(args.program, np.frombuffer(packed, dtype=np.uint8)[None])
     print("OpenCV", cv2.__version__, "Pillow", PIL.__version__, "numpy", np.__version__)
     print(f"{len(jpegs)} JPEGs of {sum(map(len, jpegs)) / len(jpegs):.0f} bytes in the mean")
     peers = Peers(ours, jpegs)

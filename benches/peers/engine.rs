@@ -9,28 +9,8 @@ mod probe;
 
 use fruitcore::featurize::kernels::{Plan, PlanOptions, Team, Workspace};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
-use fruitcore::featurize::weights::WeightSource;
-use fruitcore::{Error, ErrorKind, Stage};
-use safetensors::SafeTensors;
-use std::{borrow::Cow, env, error, fs, io, io::Write, sync::Mutex, thread, time::Instant};
-
-struct File<'a>(SafeTensors<'a>);
-
-impl WeightSource for File<'_> {
-    fn names(&self) -> Vec<String> {
-        self.0.names().into_iter().map(String::from).collect()
-    }
-
-    fn tensor(&self, name: &str, shape: &[usize]) -> fruitcore::Result<Cow<'_, [f32]>> {
-        let fail = |kind, message: String| Error::new(kind, Stage::Weights, message).at(name);
-        let tensor = self.0.tensor(name).map_err(|e| fail(ErrorKind::NotFound, e.to_string()))?;
-        if tensor.shape() != shape {
-            let message = format!("expected {shape:?}, found {:?}", tensor.shape());
-            return Err(fail(ErrorKind::Shape, message));
-        }
-        Ok(Cow::Owned(floats(tensor.data())))
-    }
-}
+use fruitcore::featurize::weights::Checkpoint;
+use std::{env, error, fs, io, io::Write, sync::Mutex, thread, time::Instant};
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
@@ -74,7 +54,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     };
     let kind: NetworkKind = network.parse()?;
     let start = Instant::now();
-    let bytes = fs::read(weights)?;
+    let weights = Checkpoint::from_bytes(fs::read(weights)?)?;
     let mut options = PlanOptions::default();
     options.precision = precision.parse()?;
     let input = floats(&fs::read(input)?);
@@ -82,8 +62,8 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let n = input.len() / graph.input_shape().iter().product::<usize>();
     // A plan for what it will be given.
     options.micro_batch = options.micro_batch.min(n.max(1));
-    let plan = Plan::new(&graph, &File(SafeTensors::deserialize(&bytes)?), &options)?;
-    drop(bytes);
+    let plan = Plan::new(&graph, &weights, &options)?;
+    drop(weights);
     let threads: usize = threads.parse()?;
     let mut workspaces = (0..threads.max(1)).map(|_| plan.workspace()).collect::<Result<Vec<_>, _>>()?;
     let mut team = Team::new(threads.max(1))?;

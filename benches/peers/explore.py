@@ -3,27 +3,26 @@
 
     python3 benches/peers/explore.py [--rows N] [--classes K] [--rounds N] [--only kmeans,tsne] [FILE.parquet ...]
 
-Needs numpy, scikit-learn, openTSNE and, for files, pyarrow. All take turns in one process tree, on the same rows: those
-of a generated turntable (classes of unequal size on closed curves, a falling spectrum), then those of each FILE that
+Makes target/peers/env from PyPI and builds first. All take turns in one process tree, on the same rows: those of a
+generated turntable (classes of unequal size on closed curves, a falling spectrum), then those of each FILE that
 `fruitcore run` wrote (components/part-*.parquet, with labels). Prints inertia, adjusted Rand index, wall and CPU seconds
 of k-means; trustworthiness, neighbours kept and seconds of t-SNE.
 """
 
 import argparse
-import os
-import pathlib
-import statistics
-import subprocess
+import itertools
+import sys
 import time
 
-import numpy as np
 from driven import Driven, cpu
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+from environment import CORES, bootstrap, build
+from rounds import Rounds
 
 
 def turntable(n, k, d=50, seed=1):
     """Components as a turntable gives them: k overlapping classes, each a closed curve with noise."""
+    import numpy as np
+
     rng = np.random.default_rng(seed)
     scale = 6.0 / np.sqrt(1 + np.arange(d))
     share = rng.dirichlet(np.full(k, 5.0))
@@ -38,6 +37,7 @@ def turntable(n, k, d=50, seed=1):
 
 
 def of_files(files):
+    import numpy as np
     import pyarrow.parquet as pq
 
     tables = [pq.read_table(f) for f in files]
@@ -47,30 +47,39 @@ def of_files(files):
 
 
 def clusters(ours, rows, labels, k, rounds):
+    import numpy as np
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score
 
-    found = {"fruitcore": [], "KMeans(n_init=10)": []}
-    for seed in range(rounds):
-        (wall, inertia), used = ours.ask(f"kmeans {k} {seed} {ours.out}")
-        own = np.fromfile(ours.out, dtype=np.uint32)
-        found["fruitcore"].append((wall, used, inertia, adjusted_rand_score(labels, own)))
+    # Each round has its seed.
+    seeds, their_seeds = itertools.count(), itertools.count()
+
+    def own():
+        (wall, inertia), used = ours.ask(f"kmeans {k} {next(seeds)} {ours.out}")
+        return wall, used, inertia, adjusted_rand_score(labels, np.fromfile(ours.out, dtype=np.uint32))
+
+    def theirs():
         start, before = time.perf_counter(), cpu()
-        fit = KMeans(k, n_init=10, random_state=seed).fit(rows)
+        fit = KMeans(k, n_init=10, random_state=next(their_seeds)).fit(rows)
         took = time.perf_counter() - start, cpu() - before
-        found["KMeans(n_init=10)"].append((*took, fit.inertia_, adjusted_rand_score(labels, fit.labels_)))
-    print(f"  k-means, k = {k}, medians of {rounds} seeds")
-    for name, runs in found.items():
-        wall, used, inertia, rand = (statistics.median(column) for column in zip(*runs))
-        print(f"    {name:20}{wall:8.2f} s{used:8.2f} CPU s   inertia {inertia:.6g}   ARI {rand:.4f}")
-    own, peer = found["fruitcore"], found["KMeans(n_init=10)"]
-    worst = max(run[2] for run in own) / min(run[2] for run in peer) - 1
-    ratio = statistics.median(b[1] / a[1] for a, b in zip(own, peer))
+        return *took, fit.inertia_, adjusted_rand_score(labels, fit.labels_)
+
+    name = "KMeans(n_init=10)"
+    found = Rounds(rounds, {"fruitcore": own, name: theirs}, lambda: ours.ask("probe")[0][0])
+    every, quiet = found.every(), found.quiet()
+    print(f"  k-means, k = {k}, medians of {rounds} seeds; {len(quiet)} rounds undisturbed")
+    for who in found.turns:
+        wall, used, inertia, rand = (found.median(who, every, column) for column in range(4))
+        print(f"    {who:20}{wall:8.2f} s{used:8.2f} CPU s   inertia {inertia:.6g}   ARI {rand:.4f}")
+    worst = max(turn[2] for turn in found.turns["fruitcore"]) / min(turn[2] for turn in found.turns[name]) - 1
+    ratio = found.ratio(name, "fruitcore", every, 1)
     print(f"    our worst inertia to their best: {100 * worst:+.2f} %; {ratio:.1f} times fewer CPU seconds")
 
 
 def faithful(rows, points, k=12, most=3000, seed=0):
     """Trustworthiness and the share of k neighbours kept, over a sample of rows compared with all."""
+    import numpy as np
+
     rng = np.random.default_rng(seed)
     n = len(rows)
     chosen = np.sort(rng.choice(n, min(n, most), replace=False))
@@ -89,6 +98,7 @@ def faithful(rows, points, k=12, most=3000, seed=0):
 
 
 def maps(ours, rows, threads):
+    import numpy as np
     from openTSNE import TSNE
 
     print("  t-SNE, perplexity 30, 250 + 500 steps")
@@ -103,22 +113,26 @@ def maps(ours, rows, threads):
         print(f"    {name:12}{wall:8.1f} s{used:8.1f} CPU s   trustworthiness {trust:.4f}   neighbours kept {kept:.4f}")
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=30_000)
     parser.add_argument("--classes", type=int, default=131)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="kmeans,tsne")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=CORES)
+    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--program", help="built peer_explore; built with cargo if not given")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("files", nargs="*")
-    args = parser.parse_args()
-    program = args.program
-    if not program:
-        command = ["cargo", "build", "--release", "--features", "report", "--example", "peer_explore"]
-        subprocess.run(command, cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        program = str(target / "release" / "examples" / "peer_explore")
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    if not args.inside:
+        return bootstrap(args, __file__, {"program": lambda: build("--features", "report", "--example", "peer_explore")})
+    import numpy as np
+
     sets = []
     if args.rows:
         sets.append(("turntable", *turntable(args.rows, args.classes)))
@@ -127,13 +141,14 @@ def main():
     for name, rows, labels in sets:
         k = len(np.unique(labels))
         print(f"{name}: {rows.shape[0]} x {rows.shape[1]}, {k} classes", flush=True)
-        ours = Driven(program, rows)
+        ours = Driven(args.program, rows)
         if "kmeans" in args.only:
             clusters(ours, rows, labels, k, args.rounds)
         if "tsne" in args.only:
             maps(ours, rows, args.threads)
         ours.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

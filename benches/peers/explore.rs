@@ -3,7 +3,11 @@
 //!
 //! `peer_explore ROWS.f32 COLUMNS` answers
 //! `kmeans K SEED OUT` (labels as `u32` to OUT), `tsne SEED OUT` (points as `f32` pairs to OUT) and
-//! `nearest QUERIES NEIGHBOURS` each with one line: the seconds it took, then the inertia for k-means.
+//! `nearest QUERIES NEIGHBOURS` each with one line: the seconds it took, then the inertia for k-means; `probe` with what
+//! the machine can do now.
+
+#[path = "probe.rs"]
+mod probe;
 
 use fruitcore::{
     classify::kmeans::KMeans,
@@ -13,7 +17,7 @@ use fruitcore::{
     },
     pca::Rows,
 };
-use std::{env, error, fs, io, io::Write, time::Instant};
+use std::{env, error, fs, io, io::Write, thread, time::Instant};
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -51,6 +55,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
                 nearest(rows, Rows::new(&data[..queries], columns)?, k.parse()?)?;
                 writeln!(out, "{}", start.elapsed().as_secs_f64())?;
             }
+            ["probe"] => writeln!(out, "{}", probe::rate(thread::available_parallelism()?.get())?)?,
             _ => return Err(format!("unknown: {line}").into()),
         }
         out.flush()?;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`CovariancePca` beside scikit-learn's solvers on the same rows, 20,000 of them to 50 components.
 
-    python3 benches/peers/pca.py                            # numpy, scikit-learn and cargo needed
+    python3 benches/peers/pca.py                            # makes target/peers/env from PyPI, builds, runs
     python3 benches/peers/pca.py --columns 2048 --rounds 9
 
 The solvers take turns, one fit each in every round, so that noise meets all of them, with a pause before each: threads
@@ -15,53 +15,59 @@ variables: no spectrum is flatter, none harder for a solver of few components.
 """
 
 import argparse
-import os
-import pathlib
-import subprocess
+import sys
 import time
 
-import numpy as np
-import sklearn
 from driven import Driven, cpu
+from environment import bootstrap, build
 from rounds import Rounds
-from sklearn.decomposition import PCA, IncrementalPCA
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ROWS, KEPT = 20_000, 50
 PAUSE = 0.15  # seconds
-# A solver and the precision of its rows, which is the one it computes in.
-SOLVERS = {
-    "PCA covariance_eigh": (lambda: PCA(KEPT, svd_solver="covariance_eigh"), np.float32),
-    "PCA covariance_eigh, rows in f64": (lambda: PCA(KEPT, svd_solver="covariance_eigh"), np.float64),
-    "IncrementalPCA, batches of 1,000": (lambda: IncrementalPCA(KEPT, batch_size=1000), np.float32),
-    "PCA auto": (lambda: PCA(KEPT), np.float32),
-}
 
 
-def main():
+def solvers(names):
+    """A solver and the precision of its rows, which is the one it computes in."""
+    from sklearn.decomposition import PCA, IncrementalPCA
+
+    every = {
+        "PCA covariance_eigh": (lambda: PCA(KEPT, svd_solver="covariance_eigh"), "float32"),
+        "PCA covariance_eigh, rows in f64": (lambda: PCA(KEPT, svd_solver="covariance_eigh"), "float64"),
+        "IncrementalPCA, batches of 1,000": (lambda: IncrementalPCA(KEPT, batch_size=1000), "float32"),
+        "PCA auto": (lambda: PCA(KEPT), "float32"),
+    }
+    return {name: it for name, it in every.items() if any(s in name for s in names.split(","))}
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--columns", default="1280,2048")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--solvers", default=",".join(SOLVERS))
+    parser.add_argument("--solvers", default="PCA", help="parts of their names")
     parser.add_argument("--mean", type=float, default=0.0)
+    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--program", help="built peer_pca; built with cargo if not given")
-    args = parser.parse_args()
-    program = args.program
-    if not program:
-        command = ["cargo", "build", "--release", "--features", "rayon", "--example", "peer_pca"]
-        subprocess.run(command, cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        program = str(target / "release" / "examples" / "peer_pca")
-    solvers = {name: it for name, it in SOLVERS.items() if any(s in name for s in args.solvers.split(","))}
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    if not args.inside:
+        return bootstrap(args, __file__, {"program": lambda: build("--features", "rayon", "--example", "peer_pca")})
+    import numpy as np
+    import sklearn
+    from sklearn.decomposition import PCA
+
     print("scikit-learn", sklearn.__version__, "numpy", np.__version__)
     for columns in map(int, args.columns.split(",")):
         rng = np.random.default_rng(1)
         x = rng.random((ROWS, columns), dtype=np.float32) + rng.random((ROWS, columns), dtype=np.float32) - 1
         x += np.float32(args.mean)
-        ours = Driven(program, x, KEPT)
+        ours = Driven(args.program, x, KEPT)
         # Exact in f64; the default of f32 sums is good to a few 1e-6 only.
-        rows = {np.float32: x, np.float64: x.astype(np.float64)}
-        exact = PCA(KEPT, svd_solver="covariance_eigh").fit(rows[np.float64]).explained_variance_
+        rows = {"float32": x, "float64": x.astype(np.float64)}
+        exact = PCA(KEPT, svd_solver="covariance_eigh").fit(rows["float64"]).explained_variance_
         found = np.array(ours.ask("fit")[0][2:])
 
         def off(variances):
@@ -86,7 +92,7 @@ def main():
             errors[name] = off(fitted.explained_variance_)
             return costs
 
-        turns = {name: lambda name=name, it=it: theirs(name, *it) for name, it in solvers.items()}
+        turns = {name: lambda name=name, it=it: theirs(name, *it) for name, it in solvers(args.solvers).items()}
         found = Rounds(args.rounds, {"fruitcore": own, **turns}, probe)
         ours.close()
         every, quiet = found.every(), found.quiet()
@@ -98,7 +104,8 @@ def main():
                 f"  {name:34}{found.median(name, every):8.3f} s{found.median(name, every, 1):8.2f} CPU s"
                 f"   fruitcore is {ratio} times as fast, undisturbed {undisturbed}, variances to {errors[name]:.0e}"
             )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

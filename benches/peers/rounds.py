@@ -36,9 +36,9 @@ class Rounds:
     def best(self, name):
         return min(turn[0] for turn in self.turns[name])
 
-    def ratio(self, name, to, rounds):
+    def ratio(self, name, to, rounds, column=0):
         """The median of what `name` took in a round over what `to` did."""
-        return statistics.median(self.turns[name][i][0] / self.turns[to][i][0] for i in rounds)
+        return statistics.median(self.turns[name][i][column] / self.turns[to][i][column] for i in rounds)
 
     def ratios(self, name, to):
         """Over all rounds and over the undisturbed ones, as words."""

@@ -1,77 +1,54 @@
 #!/usr/bin/env python3
-"""This crate's networks beside OpenVINO, ONNX Runtime and PyTorch on the same machine.
+"""This crate's networks beside OpenVINO, ONNX Runtime, PyTorch, Burn, tract and rten on the same machine.
 
     python3 benches/peers/run.py                     # makes target/peers/env from PyPI, builds, runs
     python3 benches/peers/run.py --networks resnet50 --batches 16 --threads 1 --rounds 30
+    python3 benches/peers/run.py --engines burn-flex,tract,rten    # a long build first
 
 Every engine gets the same seeded weights (torchvision's networks, exported to ONNX for the engines
 that read it) and the same pictures; outputs must agree before anything is timed. Engines take
 turns, one run each, in every round; the table shows medians, and the median of the ratios within a
 round: to `fruitcore`, to `fruitcore-bf16` for another engine's bf16. Before each turn the machine is
 probed with multiply-adds on registers; the last column is over the rounds that found it undisturbed.
-Reduced precisions must agree with f32 as far as their rounding goes. `--python` uses an interpreter that has the packages already.
+Reduced precisions must agree with f32 as far as their rounding goes. `--python` uses an interpreter that has the
+packages of requirements.txt already.
+
+`burn-flex` (Burn's own convolutions on its `flex` device), `tract` and `rten` are a package of their own, `engines/`,
+whose build takes half an hour of a core: they take part only when named. They are compiled for this very processor
+(`-C target-cpu=native`) and with Burn's features `simd`, `rayon` and `x86-v4`; fruitcore is compiled for any, as it is
+shipped.
 """
 
 import argparse
-import os
-import pathlib
 import subprocess
 import sys
 import time
 
+from environment import CORES, HERE, WORK, bootstrap, build
 from rounds import Rounds
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-WORK = ROOT / "target" / "peers"
-PACKAGES = [
-    "numpy", "filelock", "fsspec", "jinja2", "networkx", "sympy", "typing_extensions", "pillow",
-    "onnx", "onnxscript", "onnxruntime", "openvino", "safetensors",
-]
+# Those of the package in engines/.
+RUST = ("burn-flex", "tract", "rten")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", default="mobilenet-v2,resnet50,vgg16")
     parser.add_argument("--batches", default="1,16")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=CORES)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--engines", default="openvino,onnxruntime,torch,fruitcore-bf16,openvino-bf16,fruitcore-int8")
-    parser.add_argument("--python", help="interpreter with torch, torchvision, onnx, onnxruntime, openvino, safetensors")
+    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--engine", help="built peer_engine; built with cargo if not given")
+    parser.add_argument("--peer-engines", help="built peer_engines; built with cargo if not given and needed")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def bootstrap(args, script, packages, built):
-    """Makes the environment and what is to be built, then runs `script` inside."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    env = dict(os.environ, OMP_NUM_THREADS=str(args.threads), GOMP_SPINCOUNT="0", KMP_BLOCKTIME="0")
-    python = args.python
-    if not python:
-        folder, stubs = WORK / "env", WORK / "stubs"
-        python = str(folder / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--quiet"]
-        if not (WORK / "ready").exists():
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            subprocess.run(pip + ["--no-deps", "torch", "torchvision"], check=True)
-            subprocess.run(pip + PACKAGES, check=True)
-            sys.path.insert(0, str(HERE))
-            import torch_cpu_stubs
-
-            torch_cpu_stubs.make(next(folder.glob("lib/python3*/site-packages")), stubs)
-            (WORK / "ready").touch()
-        if packages:
-            subprocess.run(pip + packages, check=True)
-        env["LD_LIBRARY_PATH"] = f"{stubs}:{env.get('LD_LIBRARY_PATH', '')}"
-    command = [python, script, "--inside", *sys.argv[1:]]
-    for option, what in built.items():
-        if not getattr(args, option):
-            subprocess.run(["cargo", "build", "--release", *what], cwd=ROOT, check=True)
-            target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
-            program = target / "examples" / what[-1] if "--example" in what else target / what[-1]
-            command += [f"--{option}", str(program)]
-    return subprocess.run(command, env=env, check=False).returncode
+def rust():
+    """Builds the engines in Rust, as fast as they can be made on this machine."""
+    package, target = HERE / "engines", WORK / "engines"
+    return build("--bin", "peer_engines", package=package, target=target, flags="-C target-cpu=native")
 
 
 def bare(name):
@@ -104,17 +81,19 @@ def model(name):
     return net.eval()
 
 
-class Ours:
-    def __init__(self, args, name, weights, pictures, precision="f32"):
-        self.features = WORK / f"features-{precision}.f32"
+class Program:
+    """An engine that is a program: `COMMAND INPUT FEATURES ARGUMENTS`, asked line by line."""
+
+    def __init__(self, kind, command, pictures, *arguments):
+        self.features = WORK / f"features-{kind}.f32"
         source = WORK / "input.f32"
         pictures.tofile(source)
         self.process = subprocess.Popen(
-            [args.engine, name, weights, source, self.features, str(args.threads), precision],
+            list(map(str, [*command, source, self.features, *arguments])),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         if self.process.stdout.readline().strip() != "ready":
-            raise SystemExit("peer_engine failed; its message is above")
+            raise SystemExit(f"{kind} failed; its message is above")
 
     def output(self):
         import numpy
@@ -122,15 +101,15 @@ class Ours:
         return numpy.fromfile(self.features, dtype=numpy.float32)
 
     def seconds(self):
-        return self.ask("run")
+        return float(self.answer("run")[0])
 
     def probe(self):
-        return self.ask("probe")
+        return float(self.answer("probe")[0])
 
-    def ask(self, word):
-        self.process.stdin.write(f"{word}\n")
+    def answer(self, words):
+        self.process.stdin.write(f"{words}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return self.process.stdout.readline().split()
 
     def close(self):
         self.process.stdin.close()
@@ -210,11 +189,15 @@ def compare(args, name, batch):
     safetensors.torch.save_file({k: v.contiguous() for k, v in net.state_dict().items()}, weights)
     pictures = numpy.random.default_rng(2).standard_normal((batch, 3, 224, 224), dtype=numpy.float32)
     export(net, pictures, onnx)
-    engines = {"fruitcore": Ours(args, name, weights, pictures)}
+    own = [args.engine, name, weights]
+    engines = {"fruitcore": Program("fruitcore", own, pictures, args.threads, "f32")}
     for kind in args.engines.split(","):
-        own, _, precision = kind.partition("-")
-        if own == "fruitcore":
-            engines[kind] = Ours(args, name, weights, pictures, precision or "f32")
+        maker, _, precision = kind.partition("-")
+        if maker == "fruitcore":
+            engines[kind] = Program(kind, own, pictures, args.threads, precision or "f32")
+        elif kind in RUST:
+            command = [args.peer_engines, kind, name, weights if maker == "burn" else onnx]
+            engines[kind] = Program(kind, command, pictures, args.threads)
         else:
             engines[kind] = peer(kind, args, net, onnx, pictures)
     ours = engines["fruitcore"].output()
@@ -242,7 +225,10 @@ def compare(args, name, batch):
 def main():
     args = arguments()
     if not args.inside:
-        return bootstrap(args, __file__, [], {"engine": ["--example", "peer_engine"]})
+        programs = {"engine": lambda: build("--example", "peer_engine")}
+        if any(kind in RUST for kind in args.engines.split(",")):
+            programs["peer_engines"] = rust
+        return bootstrap(args, __file__, programs)
     for name in args.networks.split(","):
         for batch in args.batches.split(","):
             compare(args, name, int(batch))

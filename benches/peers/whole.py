@@ -25,9 +25,8 @@ import sys
 import threading
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-WORK = HERE.parent.parent / "target" / "peers"
+from environment import CORES, WORK, bootstrap, build
+
 KEPT = 50
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -38,8 +37,8 @@ def arguments():
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default="opencv,torch")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--python", help="interpreter with the packages of run.py, opencv-python-headless, scikit-learn, pyarrow")
+    parser.add_argument("--threads", type=int, default=CORES)
+    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--program", help="built fruitcore; built with cargo if not given")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--as", dest="role", help=argparse.SUPPRESS)
@@ -200,10 +199,7 @@ def line(name, runs, base):
 def main():
     args = arguments()
     if not args.inside and not args.role:
-        import run
-
-        more = ["opencv-python-headless", "scikit-learn", "pyarrow"]
-        return run.bootstrap(args, __file__, more, {"program": ["--features", "cli", "--bin", "fruitcore"]})
+        return bootstrap(args, __file__, {"program": lambda: build("--features", "cli", "--bin", "fruitcore")})
     folder = links(args.pictures, args.count)
     if args.role == "weights":
         return weights()
