@@ -2,7 +2,7 @@
 //!
 //! A network's weights and a co-moment are read in strides of many pages; with pages of 4 KB the processor
 //! looks up an address for every few cache lines, in a virtual machine through two levels of tables. Pages of
-//! 2 MB make ResNet50 a quarter faster (`docs/performance.md`).
+//! 2 MB make ResNet50 a quarter faster (`docs/performance/kernels.md`).
 
 use alloc::vec::Vec;
 
