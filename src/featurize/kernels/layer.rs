@@ -5,7 +5,6 @@ use super::depthwise::MAX_ROWS;
 use super::inverted::InvertedLayer;
 use super::plan::unsupported;
 use super::reduced::Engine;
-use super::share::prefers_columns;
 use super::simd::LANES;
 use super::winograd::WinogradLayer;
 use crate::{Error, ErrorKind, Result, Stage};
@@ -52,6 +51,7 @@ impl Layer {
     /// converted again and no row expanded twice.
     #[cfg(feature = "std")]
     pub(super) fn is_divisible(&self, n: usize) -> bool {
+        use super::share::prefers_columns;
         let [_, h, w] = self.to;
         match &self.kind {
             Kind::Product(p) => p.engine.is_none(),
