@@ -12,25 +12,22 @@ Before that: our decoder's bytes are those of zune-jpeg and within rounding of l
 resize gives the bytes of its peer, and a preset the floats that the peer's script makes of the same pixels, to 1e-6.
 """
 
-import argparse
 import io
 import pathlib
 import sys
 import time
 
 from driven import Driven
-from environment import bootstrap, build
+from environment import bootstrap, build, options
 from rounds import Rounds
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("pictures")
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--program", help="built peer_decode; built with cargo if not given")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

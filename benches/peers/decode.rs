@@ -5,9 +5,12 @@
 //! or, to have what comes out in a file, `KIND NAME OUT`; the answer is the seconds that all pictures took.
 //! `resize` and `pixels` begin with decoded pictures, `preset` with JPEGs. `probe` tells what the machine can do now.
 
+#[path = "asked.rs"]
+mod asked;
 #[path = "probe.rs"]
 mod probe;
 
+use asked::Failure;
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef,
 };
@@ -17,10 +20,9 @@ use fruitcore::{
     preprocess::{Normalization, Preset, Recipe, RecipePreprocessor, ResizeFilter, ResizeTo, Step},
 };
 use image::{ImageFormat, load_from_memory_with_format};
-use std::{env, error, fs, hint::black_box, io, io::Write, time::Instant};
+use std::{env, fs, hint::black_box, io, io::Write, time::Instant};
 use zune_jpeg::{JpegDecoder, zune_core::bytestream::ZCursor};
 
-type Failure = Box<dyn error::Error>;
 /// What is done with the picture of this number: its result goes to the function, which may keep it.
 type Work<'a> = Box<dyn FnMut(usize, &mut dyn FnMut(&[u8])) -> Result<(), Failure> + 'a>;
 
@@ -83,10 +85,6 @@ fn resizing<'a>(name: &str, pictures: &'a [Pixels]) -> Result<Work<'a>, Failure>
     }))
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [file, _] = &args[..] else {
@@ -107,16 +105,9 @@ fn main() -> Result<(), Failure> {
         frame.write_rgb(&mut rgb)?;
         pictures.push(Pixels(frame.width(), frame.height(), rgb));
     }
-    let mut out = io::stdout().lock();
-    writeln!(out, "ready")?;
-    out.flush()?;
-    for line in io::stdin().lines() {
-        let line = line?;
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [kind, name, to @ ..] = &words[..] else {
-            writeln!(out, "{}", probe::rate(1)?)?;
-            out.flush()?;
-            continue;
+    asked::answers(|words| {
+        let [kind, name, to @ ..] = words else {
+            return Ok(probe::rate(1)?.to_string());
         };
         let mut kept = to.first().map(fs::File::create).transpose()?.map(io::BufWriter::new);
         let mut values = vec![0.0; 3 * SIZE * SIZE];
@@ -132,12 +123,12 @@ fn main() -> Result<(), Failure> {
                     preprocessor.preprocess_into(&frame, &mut values)?;
                     black_box(&values);
                     if keeps {
-                        done(&bytes(&values));
+                        done(&asked::bytes(&values, f32::to_le_bytes));
                     }
                     Ok(())
                 })
             }
-            _ => return Err(format!("unknown: {line}").into()),
+            _ => return Err(format!("unknown: {}", words.join(" ")).into()),
         };
         // Sizes, weights and buffers of the first picture are what all others use.
         work(0, &mut |_| ())?;
@@ -151,12 +142,11 @@ fn main() -> Result<(), Failure> {
                 }
             })?;
         }
-        writeln!(out, "{}", start.elapsed().as_secs_f64())?;
+        let seconds = start.elapsed().as_secs_f64();
         failed?;
         if let Some(mut file) = kept {
             file.flush()?;
         }
-        out.flush()?;
-    }
-    Ok(())
+        Ok(seconds.to_string())
+    })
 }

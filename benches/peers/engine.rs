@@ -4,17 +4,16 @@
 //! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS PRECISION`: writes the features once,
 //! then answers each line with the seconds one run over all pictures took, and `probe` with what the machine can do now.
 
+#[path = "asked.rs"]
+mod asked;
 #[path = "probe.rs"]
 mod probe;
 
+use asked::Failure;
 use fruitcore::featurize::kernels::{Plan, PlanOptions, Team, Workspace};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::Checkpoint;
-use std::{env, error, fs, io, io::Write, sync::Mutex, thread, time::Instant};
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-}
+use std::{env, fs, sync::Mutex, thread, time::Instant};
 
 /// Threads take one micro-batch after the other, as those of `NetworkFeaturizer::parallel` and of the driver do,
 /// or all of them compute a single picture.
@@ -47,7 +46,7 @@ fn run(
     })
 }
 
-fn main() -> Result<(), Box<dyn error::Error>> {
+fn main() -> Result<(), Failure> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [network, weights, input, features, threads, precision] = &args[..] else {
         return Err("usage: peer_engine NETWORK WEIGHTS INPUT FEATURES THREADS PRECISION".into());
@@ -57,7 +56,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let weights = Checkpoint::from_bytes(fs::read(weights)?)?;
     let mut options = PlanOptions::default();
     options.precision = precision.parse()?;
-    let input = floats(&fs::read(input)?);
+    let input = asked::floats(input)?;
     let graph = NetworkSpec::new(kind).graph()?;
     let n = input.len() / graph.input_shape().iter().product::<usize>();
     // A plan for what it will be given.
@@ -76,18 +75,13 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         plan.workspace_bytes() >> 20,
     );
     run(&plan, &mut workspaces, &mut team, &input, &mut out)?;
-    fs::write(features, out.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
-    println!("ready");
-    for line in io::stdin().lines() {
-        if line? == "probe" {
-            println!("{}", probe::rate(threads.max(1))?);
-            io::stdout().flush()?;
-            continue;
+    fs::write(features, asked::bytes(&out, f32::to_le_bytes))?;
+    asked::answers(|words| {
+        if words == ["probe"] {
+            return Ok(probe::rate(threads.max(1))?.to_string());
         }
         let start = Instant::now();
         run(&plan, &mut workspaces, &mut team, &input, &mut out)?;
-        println!("{:.6}", start.elapsed().as_secs_f64());
-        io::stdout().flush()?;
-    }
-    Ok(())
+        Ok(format!("{:.6}", start.elapsed().as_secs_f64()))
+    })
 }

@@ -1,5 +1,6 @@
 """What the scripts beside this one run in: Python packages at pinned versions, and what cargo builds."""
 
+import argparse
 import os
 import pathlib
 import subprocess
@@ -10,6 +11,14 @@ ROOT = HERE.parent.parent
 WORK = ROOT / "target" / "peers"
 PINS = HERE / "requirements.txt"
 CORES = len(os.sched_getaffinity(0))
+
+
+def options(doc):
+    """A parser of what every script takes, with its documentation as help."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", help="interpreter with the packages of requirements.txt, those of CUDA for a GPU")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser
 
 
 def packages(cuda):

@@ -9,13 +9,12 @@ generated turntable (classes of unequal size on closed curves, a falling spectru
 of k-means; trustworthiness, neighbours kept and seconds of t-SNE.
 """
 
-import argparse
 import itertools
 import sys
 import time
 
 from driven import Driven, cpu
-from environment import CORES, bootstrap, build
+from environment import CORES, bootstrap, build, options
 from rounds import Rounds
 
 
@@ -114,15 +113,13 @@ def maps(ours, rows, threads):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=30_000)
     parser.add_argument("--classes", type=int, default=131)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="kmeans,tsne")
     parser.add_argument("--threads", type=int, default=CORES)
-    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--program", help="built peer_explore; built with cargo if not given")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("files", nargs="*")
     return parser.parse_args()
 

@@ -20,14 +20,13 @@ and their pictures lie in pinned memory. What an engine has no room for is left 
 others) and PyTorch on the CPU. It is slow; its figures say nothing.
 """
 
-import argparse
 import statistics
 import sys
 import time
 
-from environment import WORK, bootstrap, build
+from environment import WORK, bootstrap, build, options
 from rounds import Rounds
-from run import Program, model
+from run import Program, each, model, saved
 
 # TF32 in convolutions, f16, channels last, compiled.
 TORCH = {
@@ -42,7 +41,7 @@ PARTS = ("upload", "computation", "download")
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--networks", default="mobilenet-v2,resnet50,vgg16")
     parser.add_argument("--batches", default="16,64,256")
     parser.add_argument("--rounds", type=int, default=9)
@@ -51,15 +50,13 @@ def arguments():
     parser.add_argument("--engines", default=",".join(["fruitcore-f16", *TORCH]))
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--burn", default="", help="Burn's features to add to those that the crate turns on")
-    parser.add_argument("--python", help="interpreter with the packages of requirements.txt and CUDA's")
     parser.add_argument("--program", help="built peer_gpu; built with cargo if not given")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 class Ours(Program):
     def costs(self, seconds):
-        return tuple(map(float, self.answer(seconds)))
+        return tuple(self.answer(seconds))
 
 
 class Torch:
@@ -172,12 +169,10 @@ def engine(args, kind, name, weights, pictures):
 
 def compare(args, name, batch):
     import numpy
-    import safetensors.torch
     import torch
 
     net = model(name)
-    weights = WORK / f"{name}.safetensors"
-    safetensors.torch.save_file({k: v.contiguous() for k, v in net.state_dict().items()}, weights)
+    weights = saved(net, WORK / f"{name}.safetensors")
     shape = (batch, 3, args.side, args.side)
     pictures = numpy.random.default_rng(2).standard_normal(shape, dtype=numpy.float32)
     work = operations(net, pictures) * batch
@@ -234,10 +229,7 @@ def main():
         raise SystemExit("PyTorch finds no GPU; --device cpu tries the script without one")
     torch.backends.cudnn.benchmark = True
     ceilings(args.device)
-    for name in args.networks.split(","):
-        for batch in args.batches.split(","):
-            compare(args, name, int(batch))
-    return 0
+    return each(args, compare)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,16 @@
 //! answers each line, a time in seconds, with medians over runs for so long, at least one: the seconds of all, then those
 //! of upload, computation and download alone. ADAPTER is `cpu` for one in software, else the default.
 
+#[path = "asked.rs"]
+mod asked;
+
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use fruitcore::Featurizer;
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::{NetworkFeaturizer, weights::Checkpoint};
-use std::{env, error, fs, io, io::Write, time::Instant};
+use std::{env, fs, time::Instant};
 
-type Result<T> = core::result::Result<T, Box<dyn error::Error>>;
+type Result<T> = core::result::Result<T, asked::Failure>;
 
 struct Engine {
     net: NetworkFeaturizer,
@@ -74,8 +77,7 @@ fn main() -> Result<()> {
     let graph = NetworkSpec::new(kind).input(side, side).graph()?;
     let [c, h, w] = graph.input_shape();
     let device = Device::wgpu(if adapter == "cpu" { DeviceKind::Cpu } else { DeviceKind::DefaultDevice });
-    let pictures: Vec<f32> =
-        fs::read(input)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let pictures = asked::floats(input)?;
     let shape = [pictures.len() / (c * h * w), c, h, w];
     let weights = Checkpoint::from_bytes(fs::read(weights)?)?;
     let start = Instant::now();
@@ -83,12 +85,9 @@ fn main() -> Result<()> {
     let engine = Engine { net, device, pictures, shape };
     let (out, _) = engine.run(false)?;
     eprintln!("{network}: {precision}, first features after {:.1} s", start.elapsed().as_secs_f64());
-    fs::write(features, out.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
-    println!("ready");
-    for line in io::stdin().lines() {
-        let [all, upload, computation, download] = engine.costs(line?.trim().parse()?)?;
-        println!("{all} {upload} {computation} {download}");
-        io::stdout().flush()?;
-    }
-    Ok(())
+    fs::write(features, asked::bytes(&out, f32::to_le_bytes))?;
+    asked::answers(|words| {
+        let [all, upload, computation, download] = engine.costs(words.concat().parse()?)?;
+        Ok(format!("{all} {upload} {computation} {download}"))
+    })
 }

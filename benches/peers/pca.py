@@ -14,12 +14,11 @@ digits by that. The rows are the sum of two uniform
 variables: no spectrum is flatter, none harder for a solver of few components.
 """
 
-import argparse
 import sys
 import time
 
 from driven import Driven, cpu
-from environment import bootstrap, build
+from environment import bootstrap, build, options
 from rounds import Rounds
 
 ROWS, KEPT = 20_000, 50
@@ -40,14 +39,12 @@ def solvers(names):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--columns", default="1280,2048")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--solvers", default="PCA", help="parts of their names")
     parser.add_argument("--mean", type=float, default=0.0)
-    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--program", help="built peer_pca; built with cargo if not given")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

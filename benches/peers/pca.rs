@@ -4,31 +4,28 @@
 //! `peer_pca ROWS.f32 COLUMNS COMPONENTS`: answers each line with the seconds that moments and fit took
 //! together, then those of the fit alone and the explained variances; `probe` with what the machine can do now.
 
+#[path = "asked.rs"]
+mod asked;
 #[path = "probe.rs"]
 mod probe;
 
+use asked::Failure;
 use fruitcore::pca::{CovariancePca, IncrementalPca, Keep, Rows};
-use std::{env, error, fs, io, io::Write, thread, time::Instant};
+use std::{env, thread, time::Instant};
 
 /// Rows of a batch, as a driver hands them over.
 const BATCH: usize = 1_000;
 
-fn main() -> Result<(), Box<dyn error::Error>> {
+fn main() -> Result<(), Failure> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [file, columns, components] = &args[..] else {
         return Err("usage: peer_pca ROWS.f32 COLUMNS COMPONENTS".into());
     };
     let (columns, components): (usize, usize) = (columns.parse()?, components.parse()?);
-    let data: Vec<f32> =
-        fs::read(file)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    let mut out = io::stdout().lock();
-    writeln!(out, "ready")?;
-    out.flush()?;
-    for line in io::stdin().lines() {
-        if line? == "probe" {
-            writeln!(out, "{}", probe::rate(thread::available_parallelism()?.get())?)?;
-            out.flush()?;
-            continue;
+    let data = asked::floats(file)?;
+    asked::answers(|words| {
+        if words == ["probe"] {
+            return Ok(probe::rate(thread::available_parallelism()?.get())?.to_string());
         }
         let start = Instant::now();
         let mut pca = CovariancePca::new(columns)?;
@@ -39,8 +36,6 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         let projection = pca.fit(Keep::Count(components))?;
         let all = start.elapsed();
         let variances: Vec<String> = projection.explained_variance().iter().map(f64::to_string).collect();
-        writeln!(out, "{} {} {}", all.as_secs_f64(), (all - moments).as_secs_f64(), variances.join(" "))?;
-        out.flush()?;
-    }
-    Ok(())
+        Ok(format!("{} {} {}", all.as_secs_f64(), (all - moments).as_secs_f64(), variances.join(" ")))
+    })
 }

@@ -19,12 +19,11 @@ whose build takes half an hour of a core: they take part only when named. They a
 shipped.
 """
 
-import argparse
-import subprocess
 import sys
 import time
 
-from environment import CORES, HERE, WORK, bootstrap, build
+from driven import Asked
+from environment import CORES, HERE, WORK, bootstrap, build, options
 from rounds import Rounds
 
 # Those of the package in engines/.
@@ -32,16 +31,14 @@ RUST = ("burn-flex", "tract", "rten")
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--networks", default="mobilenet-v2,resnet50,vgg16")
     parser.add_argument("--batches", default="1,16")
     parser.add_argument("--threads", type=int, default=CORES)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--engines", default="openvino,onnxruntime,torch,fruitcore-bf16,openvino-bf16,fruitcore-int8")
-    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--engine", help="built peer_engine; built with cargo if not given")
     parser.add_argument("--peer-engines", help="built peer_engines; built with cargo if not given and needed")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -81,19 +78,22 @@ def model(name):
     return net.eval()
 
 
-class Program:
-    """An engine that is a program: `COMMAND INPUT FEATURES ARGUMENTS`, asked line by line."""
+def saved(net, path):
+    """Its weights, for the programs."""
+    import safetensors.torch
+
+    safetensors.torch.save_file({k: v.contiguous() for k, v in net.state_dict().items()}, path)
+    return path
+
+
+class Program(Asked):
+    """An engine that is a program: `COMMAND INPUT FEATURES ARGUMENTS`."""
 
     def __init__(self, kind, command, pictures, *arguments):
         self.features = WORK / f"features-{kind}.f32"
         source = WORK / "input.f32"
         pictures.tofile(source)
-        self.process = subprocess.Popen(
-            list(map(str, [*command, source, self.features, *arguments])),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        if self.process.stdout.readline().strip() != "ready":
-            raise SystemExit(f"{kind} failed; its message is above")
+        super().__init__(kind, *command, source, self.features, *arguments)
 
     def output(self):
         import numpy
@@ -101,19 +101,10 @@ class Program:
         return numpy.fromfile(self.features, dtype=numpy.float32)
 
     def seconds(self):
-        return float(self.answer("run")[0])
+        return self.answer("run")[0]
 
     def probe(self):
-        return float(self.answer("probe")[0])
-
-    def answer(self, words):
-        self.process.stdin.write(f"{words}\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().split()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        return self.answer("probe")[0]
 
 
 class Peer:
@@ -182,11 +173,9 @@ def export(net, pictures, path):
 
 def compare(args, name, batch):
     import numpy
-    import safetensors.torch
 
     net = model(name)
-    weights, onnx = WORK / f"{name}.safetensors", WORK / f"{name}.onnx"
-    safetensors.torch.save_file({k: v.contiguous() for k, v in net.state_dict().items()}, weights)
+    weights, onnx = saved(net, WORK / f"{name}.safetensors"), WORK / f"{name}.onnx"
     pictures = numpy.random.default_rng(2).standard_normal((batch, 3, 224, 224), dtype=numpy.float32)
     export(net, pictures, onnx)
     own = [args.engine, name, weights]
@@ -222,6 +211,14 @@ def compare(args, name, batch):
         print(f"| {kind} | {median:.1f} | {best:.1f} | {every} | {quiet} |", flush=True)
 
 
+def each(args, compare):
+    """All networks and batches that were asked for."""
+    for name in args.networks.split(","):
+        for batch in args.batches.split(","):
+            compare(args, name, int(batch))
+    return 0
+
+
 def main():
     args = arguments()
     if not args.inside:
@@ -229,10 +226,7 @@ def main():
         if any(kind in RUST for kind in args.engines.split(",")):
             programs["peer_engines"] = rust
         return bootstrap(args, __file__, programs)
-    for name in args.networks.split(","):
-        for batch in args.batches.split(","):
-            compare(args, name, int(batch))
-    return 0
+    return each(args, compare)
 
 
 if __name__ == "__main__":

@@ -25,22 +25,20 @@ import sys
 import threading
 import time
 
-from environment import CORES, WORK, bootstrap, build
+from environment import CORES, WORK, bootstrap, build, options
 
 KEPT = 50
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("pictures")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default="opencv,torch")
     parser.add_argument("--threads", type=int, default=CORES)
-    parser.add_argument("--python", help="interpreter with the packages of requirements.txt")
     parser.add_argument("--program", help="built fruitcore; built with cargo if not given")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--as", dest="role", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -175,11 +173,10 @@ def again(args):
 
 def weights():
     import torch
-    from run import model
-    from safetensors.torch import save_file
+    from run import model, saved
 
     net = model("mobilenet-v2")
-    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, WORK / "whole.safetensors")
+    saved(net, WORK / "whole.safetensors")
     names = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": {"x": {0: "n"}, "y": {0: "n"}}}
     torch.onnx.export(net, (torch.zeros(2, 3, 224, 224),), str(WORK / "whole.onnx"), dynamo=False, **names)
     return 0

@@ -207,7 +207,7 @@ impl<'g> Builder<'g, '_> {
             && !planar
             && self.options.winograd
             && let Some(mut layer) =
-                WinogradLayer::new(c, to, self.together, bounds, self.kernels.winograd_few.is_some())
+                WinogradLayer::new(c, to, self.together, bounds, self.kernels.winograd_few)
         {
             [layer.weights, layer.bias] = self.packed.push(op, layer.form());
             self.scratch = self.scratch.max(layer.scratch());

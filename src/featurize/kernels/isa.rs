@@ -90,7 +90,7 @@ macro_rules! kernels {
                 unsafe { winograd::output::<_, ROWS, COLUMNS>($token, t) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn winograd_few(f: &winograd::few::Few) {
+            unsafe fn winograd_few(f: &winograd::few::Few<'_>) {
                 // SAFETY: as for `tile`.
                 unsafe { winograd::few::few($token, f) }
             }

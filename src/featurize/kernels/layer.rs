@@ -57,7 +57,7 @@ impl Layer {
             Kind::Product(p) => p.engine.is_none(),
             // Divided by columns, each share copies all of the input into its scratch.
             Kind::Conv(c) => c.engine.is_none() && !prefers_columns(blocks(c.sizes[1]), n * h * w),
-            Kind::Winograd(v) => v.few || !prefers_columns(blocks(v.sizes[1]), n * v.tiles.count()),
+            Kind::Winograd(v) => v.few.is_some() || !prefers_columns(blocks(v.sizes[1]), n * v.tiles.count()),
             Kind::Inverted(_) => false,
             _ => true,
         }

@@ -114,7 +114,9 @@ impl Shuffles {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load(src: &[u8], group: &Group) -> __m256i {
-    let samples: [u8; LOADED] = *src[group.from..].first_chunk().expect("`serve` checked the last one's");
+    // `serve` checked the last one's.
+    let mut samples = [0; LOADED];
+    samples.copy_from_slice(&src[group.from..][..LOADED]);
     _mm256_broadcastsi128_si256(cast(samples))
 }
 

@@ -4,13 +4,15 @@
 //! with the seconds one run over all pictures took. ENGINE is `burn-flex`, whose FILE has weights in safetensors, or
 //! `tract` or `rten`, which read the network from ONNX.
 
+#[path = "../../asked.rs"]
+mod asked;
 mod burn_flex;
 mod by_rten;
 mod by_tract;
 
-use std::{env, error, fs, io, io::Write, time::Instant};
+use std::{env, fs, time::Instant};
 
-type Result<T> = core::result::Result<T, Box<dyn error::Error>>;
+type Result<T> = core::result::Result<T, asked::Failure>;
 
 /// Features of all pictures.
 type Run = Box<dyn FnMut() -> Result<Vec<f32>>>;
@@ -30,8 +32,7 @@ fn main() -> Result<()> {
     let [engine, network, file, input, features, threads] = &args[..] else {
         return Err("usage: peer_engines ENGINE NETWORK FILE INPUT FEATURES THREADS".into());
     };
-    let pictures: Vec<f32> =
-        fs::read(input)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let pictures = asked::floats(input)?;
     let shape = [pictures.len() / (3 * 224 * 224), 3, 224, 224];
     let threads = threads.parse()?;
     let job = Job { network: network.clone(), file: file.clone(), pictures, shape, threads };
@@ -41,14 +42,10 @@ fn main() -> Result<()> {
         "tract" => by_tract::prepare(job)?,
         other => return Err(format!("there is no engine {other}; use burn-flex, rten or tract").into()),
     };
-    fs::write(features, run()?.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
-    println!("ready");
-    for line in io::stdin().lines() {
-        line?;
+    fs::write(features, asked::bytes(&run()?, f32::to_le_bytes))?;
+    asked::answers(|_| {
         let start = Instant::now();
         run()?;
-        println!("{:.6}", start.elapsed().as_secs_f64());
-        io::stdout().flush()?;
-    }
-    Ok(())
+        Ok(format!("{:.6}", start.elapsed().as_secs_f64()))
+    })
 }

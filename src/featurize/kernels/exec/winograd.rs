@@ -68,7 +68,7 @@ impl Run<'_> {
     /// Whether shares are tiles, whatever the number of channels: with a chunk's worth for each, weights are read as often
     /// as by one thread, and no tile is transformed twice or by another thread.
     fn by_tiles(&self, conv: &WinogradLayer) -> bool {
-        !conv.few && (self.n * conv.all_tiles()).div_ceil(self.share.of) >= conv.chunk
+        conv.few.is_none() && (self.n * conv.all_tiles()).div_ceil(self.share.of) >= conv.chunk
     }
 
     /// How many tiles a team that divides the output channels transforms together, each thread some of them, before
@@ -149,7 +149,8 @@ impl Run<'_> {
     unsafe fn winograd_products(&self, conv: &WinogradLayer, chunk: &Chunk) {
         let [k, n] = conv.sizes;
         let (len, matrix) = (chunk.tiles.len(), k * blocks(n) * LANES);
-        if let Some(few) = self.plan.kernels.winograd_few.filter(|_| conv.few) {
+        if let Some(few) = conv.few {
+            let tiles = core::array::from_fn(|row| conv.tiles.of_row(row, self.n));
             for (at, block) in chunk.columns.clone().enumerate() {
                 let of_block = Few {
                     src: chunk.v,
@@ -158,7 +159,7 @@ impl Run<'_> {
                     taps: self.weights(conv.weights + block * k * TAPS * LANES),
                     dst: chunk.m.wrapping_add(at * len * LANES),
                     dst_stride: chunk.m_stride,
-                    tiles: core::array::from_fn(|row| conv.tiles.of_row(row, self.n)),
+                    tiles: &tiles,
                 };
                 // SAFETY: the only chunk has all tiles, of which there are few; the plan packed their taps.
                 unsafe { few(&of_block) }

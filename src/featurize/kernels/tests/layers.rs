@@ -258,7 +258,7 @@ fn few_tiles() {
         graph.push(x, Op::Conv(Conv { residual: Some(x), ..inner })).unwrap();
         let options = PlanOptions { micro_batch, ..Default::default() };
         let plan = Plan::new(&graph, &Seeded(3), &options).unwrap();
-        let few = plan.layers.iter().any(|layer| matches!(&layer.kind, Kind::Winograd(w) if w.few));
+        let few = plan.layers.iter().any(|layer| matches!(&layer.kind, Kind::Winograd(w) if w.few.is_some()));
         assert_eq!(few, plan.isa() == Isa::Avx512, "{h} x {w}: another algorithm");
         check(&graph, 3, 5, micro_batch).unwrap();
     }

@@ -29,7 +29,7 @@ const STORED: [f64; 3] = [1.0, FRAC_1_SQRT_2, 0.5];
 const LEFT: [f64; 6] = [1.0, -2.0 / 3.0, -2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0, 2.0];
 
 /// One output block of up to [`MOST`] tiles.
-pub(in super::super) struct Few {
+pub(in super::super) struct Few<'a> {
     /// First tile of the first matrix, `[matrix][input blocks][tile][16]`.
     pub(in super::super) src: *const f32,
     /// Floats between those matrices, and between input blocks.
@@ -43,11 +43,11 @@ pub(in super::super) struct Few {
     /// Floats between those.
     pub(in super::super) dst_stride: usize,
     /// Tiles that have a row's points.
-    pub(in super::super) tiles: [Range<usize>; 6],
+    pub(in super::super) tiles: &'a [Range<usize>; 6],
 }
 
 /// Sums of products for every matrix.
-pub(in super::super) type FewFn = unsafe fn(&Few);
+pub(in super::super) type FewFn = unsafe fn(&Few<'_>);
 
 /// One 3 × 3 kernel as it is stored, row after row.
 pub(in super::super) fn stored(g: &[[f64; 3]; 3]) -> [f64; TAPS] {
@@ -58,7 +58,7 @@ pub(in super::super) fn stored(g: &[[f64; 3]; 3]) -> [f64; TAPS] {
 /// `f.src` is valid for its tiles in each matrix and input block, `f.taps` for `9 · channels` vectors, `f.dst` for its
 /// tiles in each matrix; [`Few::tiles`] has no more than [`MOST`] in a row.
 #[inline(always)]
-pub(in super::super) unsafe fn few<S: Simd>(s: S, f: &Few) {
+pub(in super::super) unsafe fn few<S: Simd>(s: S, f: &Few<'_>) {
     let mut first = 0;
     while first < f.channels {
         let channels = first..f.channels.min(first + PART);
@@ -78,7 +78,7 @@ pub(in super::super) unsafe fn few<S: Simd>(s: S, f: &Few) {
 /// # Safety
 /// As for [`few`].
 #[inline(always)]
-unsafe fn row<S: Simd, const ROW: usize>(s: S, f: &Few, channels: &Range<usize>) {
+unsafe fn row<S: Simd, const ROW: usize>(s: S, f: &Few<'_>, channels: &Range<usize>) {
     // SAFETY: as this function.
     unsafe {
         match f.tiles[ROW].len() {
@@ -96,7 +96,7 @@ unsafe fn row<S: Simd, const ROW: usize>(s: S, f: &Few, channels: &Range<usize>)
 /// # Safety
 /// As for [`few`]; the row has `TILES` tiles.
 #[inline(always)]
-unsafe fn sums<S: Simd, const ROW: usize, const TILES: usize>(s: S, f: &Few, channels: &Range<usize>) {
+unsafe fn sums<S: Simd, const ROW: usize, const TILES: usize>(s: S, f: &Few<'_>, channels: &Range<usize>) {
     let [matrices, blocks] = f.src_strides;
     let [is_first, is_last] = [channels.start == 0, channels.end == f.channels];
     let (two, minus_two, four) = (s.splat(2.0), s.splat(-2.0), s.splat(4.0));
@@ -210,7 +210,7 @@ mod tests {
                     taps: taps.as_ptr(),
                     dst: dst.as_mut_ptr(),
                     dst_stride: MOST * LANES,
-                    tiles: tiles.clone(),
+                    tiles: &tiles,
                 };
                 // SAFETY: all that `f` points to is that long.
                 unsafe { kernel(&f) }
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    unsafe fn plain(f: &Few) {
+    unsafe fn plain(f: &Few<'_>) {
         // SAFETY: as this function.
         unsafe { few(Plain, f) }
     }

@@ -6,7 +6,10 @@ use super::super::packing::Form;
 use super::super::share::prefers_columns;
 use super::super::simd::LANES;
 use super::super::tiles::Tiles;
-use super::{Size, few};
+use super::{
+    Size,
+    few::{self, FewFn},
+};
 
 /// A 3 × 3 stride 1 convolution by Winograd's algorithm.
 #[derive(Clone)]
@@ -20,19 +23,19 @@ pub(in super::super) struct WinogradLayer {
     pub(in super::super) tiles: Tiles,
     /// Tiles transformed together.
     pub(in super::super) chunk: usize,
-    /// Whether there are so few tiles that weights are stored as taps and transformed as they are read.
-    pub(in super::super) few: bool,
+    /// What computes so few tiles that weights are stored as taps and transformed as they are read.
+    pub(in super::super) few: Option<FewFn>,
 }
 
 impl WinogradLayer {
-    /// Without places for its weights; `None` where the algorithm doesn't apply or wouldn't pay. `few` says whether
-    /// the instruction set has registers for [`few`].
+    /// Without places for its weights; `None` where the algorithm doesn't apply or wouldn't pay. `few` is the
+    /// instruction set's kernel for few tiles, if it has one.
     pub(in super::super) fn new(
         c: &Conv,
         to: [usize; 3],
         micro_batch: usize,
         bounds: Option<[f32; 2]>,
-        few: bool,
+        few: Option<FewFn>,
     ) -> Option<Self> {
         let sizes = [c.channels_in, c.channels_out];
         let [k, n] = sizes;
@@ -59,17 +62,17 @@ impl WinogradLayer {
         };
         let stored = |size: Size| {
             let cost = cost(tiles(size).products(), size.matrices());
-            (cost.saturating_add(transforms(size)), size, false)
+            (cost.saturating_add(transforms(size)), size, None)
         };
         // What it takes to transform them, and four fifths of the FMAs' rate.
-        let few = (few && total(Size::Four) <= few::MOST).then(|| {
+        let few = few.filter(|_| total(Size::Four) <= few::MOST).map(|kernel| {
             let sums = |row| Size::Four.points() * tiles(Size::Four).of_row(row, micro_batch).len();
             let steps = (0..Size::Four.points()).map(sums).sum::<usize>() + few::TRANSFORM;
             let cost = (steps as u64 * 5 / 4).saturating_mul(pairs / LANES as u64);
             (
                 cost.saturating_add(streamed(few::TAPS)).saturating_add(transforms(Size::Four)),
                 Size::Four,
-                true,
+                Some(kernel),
             )
         });
         let all = Size::ALL.into_iter().map(stored).chain(few);
@@ -87,7 +90,7 @@ impl WinogradLayer {
 
     /// In profiles.
     pub(in super::super) fn name(&self) -> &'static str {
-        match (self.size, self.few) {
+        match (self.size, self.few.is_some()) {
             (Size::Two, _) => "winograd-2x2",
             (Size::Four, false) => "winograd-4x4",
             (Size::Four, true) => "winograd-4x4-few",
@@ -96,7 +99,7 @@ impl WinogradLayer {
 
     /// That its kernels read weights in.
     pub(in super::super) fn form(&self) -> Form {
-        if self.few { Form::WinogradTaps } else { Form::Winograd(self.size) }
+        if self.few.is_some() { Form::WinogradTaps } else { Form::Winograd(self.size) }
     }
 
     /// A chunk's transformed input and its sums; between matrices a cache line more than needed, so that they
