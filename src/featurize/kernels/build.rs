@@ -216,7 +216,7 @@ impl<'g> Builder<'g, '_> {
         }
         let group = if planar { 1 } else { LANES };
         let places = self.packed.push(op, engine.map_or(Form::Product { group }, Form::Reduced));
-        let layer = ConvLayer::new(c, to, planar, places, bounds, engine)?;
+        let layer = ConvLayer::new(c, to, planar, places, bounds, engine, self.together)?;
         self.scratch = self.scratch.max(layer.scratch());
         Ok(Kind::Conv(layer))
     }

@@ -14,6 +14,9 @@ use core::ops::Range;
 /// Floats of scratch a step aims at: half of a usual second-level cache.
 pub(super) const NEAR: usize = 192 << 10;
 
+/// Pictures at most whose strips of a convolution share a panel of weights.
+pub(super) const MOST_TOGETHER: usize = 16;
+
 /// Channel blocks that hold `channels`.
 pub(super) fn blocks(channels: usize) -> usize {
     channels.div_ceil(LANES)
@@ -139,7 +142,7 @@ impl ProductLayer {
 }
 
 /// A k × k convolution that copies strips of its input into padded scratch, where the pixels of a
-/// tile are adjacent for every tap (columns sorted by `x mod stride`).
+/// tile are adjacent for every tap, and their rows a line apart: `[x mod stride][y mod stride][y / stride][x / stride]`.
 #[derive(Clone)]
 pub(super) struct ConvLayer {
     pub(super) weights: usize,
@@ -154,6 +157,9 @@ pub(super) struct ConvLayer {
     pub(super) taps: Vec<u32>,
     /// Output rows per strip.
     pub(super) strip: usize,
+    /// Pictures whose strips a panel of weights serves, one after the other: more than one only if a strip is all of
+    /// a picture, at most [`MOST_TOGETHER`].
+    pub(super) together: usize,
     /// Pixels per row and phase in scratch.
     pub(super) pitch: usize,
     /// In reduced precision, where scratch holds words. Scales and sums of 8-bit weights follow the bias.
@@ -168,6 +174,7 @@ impl ConvLayer {
         [weights, bias]: [usize; 2],
         bounds: Option<[f32; 2]>,
         engine: Option<&'static Engine>,
+        pictures: usize,
     ) -> Result<Self> {
         let [kh, kw] = c.kernel;
         let mut layer = Self {
@@ -181,6 +188,7 @@ impl ConvLayer {
             padding: c.padding,
             taps: Vec::new(),
             strip: 1,
+            together: 1,
             pitch: to[2] + (kw - 1) / c.stride[1],
             engine,
         };
@@ -188,16 +196,17 @@ impl ConvLayer {
         layer.strip = (NEAR.saturating_sub(one) / (two - one).max(1) + 1).min(to[1]);
         // Strips of equal height.
         layer.strip = to[1].div_ceil(to[1].div_ceil(layer.strip));
-        if kh.checked_mul(layer.row()).is_none_or(|end| u32::try_from(end).is_err())
-            || layer.taps.try_reserve_exact(kh * kw).is_err()
-        {
+        if engine.is_some() && layer.strip == to[1] {
+            let most = pictures.clamp(1, MOST_TOGETHER);
+            layer.together = (NEAR / layer.picture().max(1)).clamp(1, most);
+        }
+        if u32::try_from(layer.group_stride()).is_err() || layer.taps.try_reserve_exact(kh * kw).is_err() {
             return Err(too_large(&c.name));
         }
         for y in 0..kh {
             for x in 0..kw {
-                let at =
-                    y * layer.row() + ((x % c.stride[1]) * layer.pitch + x / c.stride[1]) * layer.group();
-                layer.taps.push(at as u32);
+                let phase = (x % c.stride[1]) * layer.phase();
+                layer.taps.push((phase + layer.place(y) + x / c.stride[1] * layer.group()) as u32);
             }
         }
         Ok(layer)
@@ -220,13 +229,24 @@ impl ConvLayer {
         self.stride[1].min(self.kernel[1])
     }
 
-    /// Floats in a row of scratch.
-    pub(super) fn row(&self) -> usize {
-        self.phases() * self.pitch * self.group()
+    /// Floats in a line of scratch, one phase of a row: from one output row's pixels to the next's.
+    pub(super) fn line(&self) -> usize {
+        self.pitch * self.group()
     }
 
-    /// Scratch rows from one output row to the next.
-    pub(super) fn row_step(&self) -> usize {
+    /// Floats between phases.
+    pub(super) fn phase(&self) -> usize {
+        self.rows(self.strip).next_multiple_of(self.row_step()) * self.line()
+    }
+
+    /// Where a row is in each phase: after those of the same remainder that output rows read one after the other.
+    pub(super) fn place(&self, row: usize) -> usize {
+        let step = self.row_step();
+        (row % step * self.rows(self.strip).div_ceil(step) + row / step) * self.line()
+    }
+
+    /// Rows from one output row to the next.
+    fn row_step(&self) -> usize {
         self.stride[0].min(self.kernel[0])
     }
 
@@ -237,12 +257,17 @@ impl ConvLayer {
 
     /// Floats between channel groups in scratch.
     pub(super) fn group_stride(&self) -> usize {
-        self.rows(self.strip) * self.row()
+        self.phases() * self.phase()
     }
 
-    /// Floats or words of padded input, with the pixels a last tile may read beyond.
+    /// Floats or words of a picture's padded input.
+    pub(super) fn picture(&self) -> usize {
+        self.group_stride() * self.groups()
+    }
+
+    /// The same of all pictures, with the pixels a last tile may read beyond.
     pub(super) fn scratch(&self) -> usize {
-        self.group_stride() * self.groups() + self.engine.map_or(0, |engine| engine.mr * LANES)
+        self.picture() * self.together + self.engine.map_or(0, |engine| engine.mr * LANES)
     }
 
     /// Pixels of a phase in scratch whose column is inside an input row of `width`.

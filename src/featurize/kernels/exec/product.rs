@@ -139,16 +139,11 @@ impl Run<'_> {
                                 .checked_sub(conv.padding.top)
                                 .filter(|&iy| iy < h)
                                 .map(|iy| src.add(iy * w * group));
-                            pad_row(conv, dst.add(r * conv.row()), row, w);
+                            pad_row(conv, dst.add(conv.place(r)), row, w);
                         }
                     }
-                    let px = Pixels {
-                        rows,
-                        cols: ow,
-                        a_row: conv.row_step() * conv.row(),
-                        c_row: ow * LANES,
-                        c_stride: plane,
-                    };
+                    let px =
+                        Pixels { rows, cols: ow, a_row: conv.line(), c_row: ow * LANES, c_stride: plane };
                     product.run(self.scratch, c.add(at), offset(r, at), px);
                 }
             }
@@ -169,17 +164,17 @@ impl Run<'_> {
 /// One input row (none: outside) into scratch, padded and sorted by column modulo stride.
 ///
 /// # Safety
-/// `row` is valid for `width` pixels of the layer's group, `dst` for a scratch row.
+/// `row` is valid for `width` pixels of the layer's group, `dst` for a line in every phase.
 unsafe fn pad_row(conv: &ConvLayer, dst: *mut f32, row: Option<*const f32>, width: usize) {
     let (group, stride) = (conv.group(), conv.stride[1]);
     // SAFETY: pixels `from..to` of a phase are those whose column is inside the input row.
     unsafe {
-        let Some(row) = row else {
-            ptr::write_bytes(dst, 0, conv.row());
-            return;
-        };
         for phase in 0..conv.phases() {
-            let dst = dst.add(phase * conv.pitch * group);
+            let dst = dst.add(phase * conv.phase());
+            let Some(row) = row else {
+                ptr::write_bytes(dst, 0, conv.line());
+                continue;
+            };
             let Range { start: from, end: to } = conv.inside(phase, width);
             ptr::write_bytes(dst, 0, from * group);
             ptr::write_bytes(dst.add(to * group), 0, (conv.pitch - to) * group);

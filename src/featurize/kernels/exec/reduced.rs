@@ -1,7 +1,7 @@
 //! Products and convolutions in reduced precision.
 
 use super::super::gemm::{Pixels, offset};
-use super::super::layer::{ConvLayer, Layer, ProductLayer, blocks};
+use super::super::layer::{ConvLayer, Layer, MOST_TOGETHER, ProductLayer, blocks};
 use super::super::reduced::{Engine, Level, Reduced, Rows, Source};
 use super::super::simd::LANES;
 use super::{Pointwise, Run};
@@ -38,7 +38,7 @@ impl Run<'_> {
                 });
                 let product =
                     self.reduced(engine, &[0], px.cols * LANES, p.sizes, [p.weights, p.bias], p.bounds);
-                let source = Source { words, levels, level_step: 1 };
+                let source = Source::pixels(words, levels);
                 product.columns(&run.columns).run(source, run.c.add(at), offset(run.residual, at), px);
             }
         }
@@ -86,17 +86,23 @@ impl Run<'_> {
             .columns(&columns);
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
         let (plane, words) = (self.n * oh * ow * LANES, self.scratch.cast::<u32>());
-        for i in 0..self.n {
+        let mut i = 0;
+        while i < self.n {
             let (start, end) = (own.start.saturating_sub(i * oh), own.end.saturating_sub(i * oh).min(oh));
+            // Whole pictures of this share.
+            let pictures = conv.together.min(own.end / oh - own.end.min(i * oh) / oh);
+            let pictures = if (start, end) == (0, conv.strip) { pictures.max(1) } else { 1 };
+            let first = i;
+            i += pictures;
             if start >= end {
                 continue;
             }
-            // SAFETY: all of picture `i`; then as `conv`: the strip's input rows go to scratch, which holds
-            // `strip` rows' worth; output rows `y..y + rows` are inside.
+            // SAFETY: all of each picture; then as `conv`: the strip's input rows go to scratch, which holds
+            // `strip` rows' worth of as many pictures; output rows `y..y + rows` are inside.
             unsafe {
-                let src = a.add(i * h * w * LANES);
-                let mut picture = Rows {
-                    src,
+                let mut levels = [Level::NONE; MOST_TOGETHER];
+                let picture = |i: usize| Rows {
+                    src: a.add((first + i) * h * w * LANES),
                     step: LANES,
                     block: self.n * h * w * LANES,
                     pixels: h * w,
@@ -106,25 +112,26 @@ impl Run<'_> {
                     levels: ptr::null_mut(),
                     level_step: 0,
                 };
-                let mut level = engine.level(&picture);
-                picture.levels = &raw mut level;
-                picture.step = conv.stride[1] * LANES;
+                for (i, level) in levels.iter_mut().enumerate().take(pictures) {
+                    *level = engine.level(&picture(i));
+                }
                 for y in (start..end).step_by(conv.strip) {
                     let rows = conv.strip.min(end - y);
-                    for r in 0..conv.rows(rows) {
-                        let row = conv.input_row(y, r).checked_sub(conv.padding.top).filter(|&iy| iy < h);
-                        let row = row.map(|iy| Rows { src: src.add(iy * w * LANES), ..picture });
-                        convert_row(conv, engine, words.add(r * conv.row()), row, w, engine.zero(level));
+                    for (i, level) in levels.iter_mut().enumerate().take(pictures) {
+                        let words = words.add(i * conv.picture());
+                        let zero = engine.zero(*level);
+                        let picture = Rows { step: conv.stride[1] * LANES, levels: level, ..picture(i) };
+                        for r in 0..conv.rows(rows) {
+                            let row = conv.input_row(y, r).checked_sub(conv.padding.top).filter(|&iy| iy < h);
+                            let row = row.map(|iy| Rows { src: picture.src.add(iy * w * LANES), ..picture });
+                            convert_row(conv, engine, words.add(conv.place(r)), row, w, zero);
+                        }
                     }
-                    let px = Pixels {
-                        rows,
-                        cols: ow,
-                        a_row: conv.row_step() * conv.row(),
-                        c_row: ow * LANES,
-                        c_stride: plane,
-                    };
-                    let at = columns.start * plane + (i * oh + y) * ow * LANES;
-                    let source = Source { words, levels: &raw const level, level_step: 0 };
+                    let px =
+                        Pixels { rows, cols: ow, a_row: conv.line(), c_row: ow * LANES, c_stride: plane };
+                    let at = columns.start * plane + (first * oh + y) * ow * LANES;
+                    let levels = levels.as_ptr();
+                    let source = Source { words, levels, level_step: 0, pictures, picture: conv.picture() };
                     product.run(source, c.add(at), offset(r, at), px);
                 }
             }
@@ -135,7 +142,7 @@ impl Run<'_> {
 /// One input row (none: outside) into scratch, padded and sorted by column modulo stride, all groups.
 ///
 /// # Safety
-/// `row.src` is the row's first pixel; `dst` is valid for a scratch row of every group.
+/// `row.src` is the row's first pixel; `dst` is valid for a line in every phase of every group.
 unsafe fn convert_row(
     conv: &ConvLayer,
     engine: &Engine,
@@ -146,24 +153,27 @@ unsafe fn convert_row(
 ) {
     // SAFETY: pixels `inside` of a phase are those whose column is inside the input row.
     unsafe {
-        let fill = |from: usize, to: usize| {
-            for g in 0..conv.groups() {
-                let dst = dst.add(g * conv.group_stride() + from * LANES);
-                core::slice::from_raw_parts_mut(dst, (to - from) * LANES).fill(zero);
-            }
-        };
-        let Some(row) = row else { return fill(0, conv.phases() * conv.pitch) };
         for phase in 0..conv.phases() {
-            let first = phase * conv.pitch;
+            let dst = dst.add(phase * conv.phase());
+            let fill = |from: usize, to: usize| {
+                for g in 0..conv.groups() {
+                    let dst = dst.add(g * conv.group_stride() + from * LANES);
+                    core::slice::from_raw_parts_mut(dst, (to - from) * LANES).fill(zero);
+                }
+            };
+            let Some(row) = row else {
+                fill(0, conv.pitch);
+                continue;
+            };
             let inside = conv.inside(phase, width);
-            fill(first, first + inside.start);
-            fill(first + inside.end, first + conv.pitch);
+            fill(0, inside.start);
+            fill(inside.end, conv.pitch);
             if !inside.is_empty() {
                 let column = inside.start * conv.stride[1] + phase - conv.padding.left;
                 engine.convert(&Rows {
                     src: row.src.add(column * LANES),
                     pixels: inside.len(),
-                    dst: dst.add((first + inside.start) * LANES),
+                    dst: dst.add(inside.start * LANES),
                     ..row
                 });
             }

@@ -29,10 +29,16 @@ pub(in super::super) struct Tile {
     /// Of each pixel; `level_step` 0: of all.
     pub(in super::super) levels: *const Level,
     pub(in super::super) level_step: usize,
-    /// First pixel of the first output block.
+    /// First pixel of the first row of the first output block.
     pub(in super::super) c: *mut f32,
-    /// Floats between output blocks.
+    /// Floats between output blocks, and between rows.
     pub(in super::super) c_stride: usize,
+    pub(in super::super) c_row: usize,
+    /// Where in its row the first pixel is.
+    pub(in super::super) column: usize,
+    /// Pixels in a row, and from one row to the next: what is between them is computed and not written.
+    pub(in super::super) width: usize,
+    pub(in super::super) pitch: usize,
     /// Added before the bounds, laid out as `c`; null for none.
     pub(in super::super) residual: *const f32,
     /// Bounds of the activation function.
@@ -104,7 +110,7 @@ pub(super) unsafe fn tile<D: Dot, const MR: usize, const NB: usize>(d: D, t: &Ti
         let done = sums;
         for j in 0..NB {
             for (m, sums) in done.iter().enumerate() {
-                finish(d, t, sums[j], m, j);
+                finish(d, t, sums[j], m, j, (t.column + m) * LANES);
             }
         }
     }
@@ -133,15 +139,15 @@ unsafe fn step<D: Dot, const MR: usize, const NB: usize>(
 /// Sums to output: scale, bias, residual, bounds.
 ///
 /// # Safety
-/// As [`tile`], for pixel `m` and block `j`.
+/// As [`tile`], for pixel `m` and block `j`, which lies `at` floats from the first of the block.
 #[inline(always)]
-pub(super) unsafe fn finish<D: Dot>(d: D, t: &Tile, sum: D::Sum, m: usize, j: usize) {
+pub(super) unsafe fn finish<D: Dot>(d: D, t: &Tile, sum: D::Sum, m: usize, j: usize, at: usize) {
     let s = d.simd();
     // SAFETY: the caller's promise.
     unsafe {
         let level = if t.levels.is_null() { Level::NONE } else { *t.levels.add(m * t.level_step) };
         let mut v = d.value(sum, t, level, j);
-        let at = j * t.c_stride + m * LANES;
+        let at = j * t.c_stride + at;
         if !t.residual.is_null() {
             v = s.add(v, s.load(t.residual.add(at)));
         }

@@ -67,15 +67,16 @@ pub(super) fn choose_of(isa: Isa, precision: Precision, tiles: [bool; 2]) -> Opt
         Isa::Avx2 => pick(&avx2_bf16::ENGINE, &avx2_int8::ENGINE),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => {
-            #[cfg(all(target_os = "linux", feature = "std"))]
-            match (halves, tiles) {
-                (true, [true, _]) => return Some(&amx_bf16::ENGINE),
-                (false, [_, true]) => return Some(&amx_int8::ENGINE),
-                _ => {}
-            }
             // The compiler takes AVX512_BF16 to bring AVX-512BW along.
             let words = has!("avx512bw");
             let has = [words && has!("avx512bf16"), has!("avx512vnni"), words];
+            #[cfg(all(target_os = "linux", feature = "std"))]
+            match (halves, tiles) {
+                // AVX512_BF16 converts for them; no processor has AMX without it.
+                (true, [true, _]) if has[0] => return Some(&amx_bf16::ENGINE),
+                (false, [_, true]) => return Some(&amx_int8::ENGINE),
+                _ => {}
+            }
             Some(match (halves, has) {
                 (true, [true, ..]) if super::x86::pairs_are_faster() => &avx512_dot_bf16::ENGINE,
                 (true, _) => &avx512_bf16::ENGINE,
@@ -129,12 +130,18 @@ pub(in super::super) fn all(isa: Isa, precision: Precision) -> alloc::vec::Vec<&
 /// A module with an [`Engine`] whose functions are compiled with `$feature`; `$simd` and `$dot`,
 /// evaluated inside them, prove it.
 macro_rules! engine {
-    (@rows $form:ident, $simd:expr $(, $feature:literal)?) => {
+    (@pack $form:ident, [$($feature:literal)?]) => {
         $(#[target_feature(enable = $feature)])?
         unsafe fn pack(r: &Rows) {
             // SAFETY: the caller vouches for the pointers.
             unsafe { rows::pack(Form::$form, r) }
         }
+        const PACK: unsafe fn(&Rows) = pack;
+    };
+    (@pack $form:ident, [$($feature:literal)?], $own:path) => {
+        const PACK: unsafe fn(&Rows) = $own;
+    };
+    (@rows $simd:expr $(, $feature:literal)?) => {
         $(#[target_feature(enable = $feature)])?
         unsafe fn measure(r: &Rows) {
             // SAFETY: reached through `choose` only, which checks the instruction set; the caller vouches
@@ -148,7 +155,7 @@ macro_rules! engine {
         }
     };
     ($module:ident, $name:literal, $form:ident, $words:literal, $weights:literal, [$($mr:literal)+],
-     [$($nb:literal)+], $simd:expr, $dot:expr $(, $feature:literal)?) => {
+     [$($nb:literal)+], $simd:expr, $dot:expr $(, $feature:literal $(, $pack:path)?)?) => {
         mod $module {
             use super::{Engine, Form, Level, Rows, Tile, dot, rows, simd};
 
@@ -167,7 +174,8 @@ macro_rules! engine {
                 // SAFETY: as for `exact`.
                 unsafe { TILES[t.blocks - 1][t.pixels - 1](t) }
             }
-            engine!(@rows $form, $simd $(, $feature)?);
+            engine!(@rows $simd $(, $feature)?);
+            engine!(@pack $form, [$($feature)?] $($(, $pack)?)?);
 
             pub(super) static ENGINE: Engine = Engine {
                 name: $name,
@@ -178,7 +186,7 @@ macro_rules! engine {
                 mr: MR,
                 nb: NB,
                 tile,
-                pack,
+                pack: PACK,
                 measure,
                 range,
                 around: None,
@@ -190,12 +198,13 @@ macro_rules! engine {
     };
     (@row $nb:literal, [$($mr:literal)+]) => { [$(exact::<$mr, $nb>),+] };
     (@tiles $module:ident, $name:literal, $form:ident, $weights:literal, $tile:path, $around:expr,
-     $simd:expr $(, $feature:literal)?) => {
+     $simd:expr $(, $feature:literal $(, $pack:path)?)?) => {
         mod $module {
             use super::super::tiles;
             use super::{Engine, Form, Level, Rows, rows, simd};
 
-            engine!(@rows $form, $simd $(, $feature)?);
+            engine!(@rows $simd $(, $feature)?);
+            engine!(@pack $form, [$($feature)?] $($(, $pack)?)?);
 
             pub(super) static ENGINE: Engine = Engine {
                 name: $name,
@@ -206,7 +215,7 @@ macro_rules! engine {
                 mr: tiles::PIXELS,
                 nb: 2,
                 tile: $tile,
-                pack,
+                pack: PACK,
                 measure,
                 range,
                 around: $around,
@@ -242,7 +251,7 @@ engine!(avx512_bf16, "bf16 on AVX-512 f32", Rounded, 2, 2, [1 2 3 4 5 6 7 8 9 10
     simd::Avx512::new(), super::super::portable::Halves(simd::Avx512::new()), "avx512f");
 #[cfg(target_arch = "x86_64")]
 engine!(avx512_dot_bf16, "bf16 on AVX512_BF16", Bf16, 1, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2],
-    simd::Avx512::new(), super::super::x86::Bf16Dot::new(), "avx512f,avx512bf16");
+    simd::Avx512::new(), super::super::x86::Bf16Dot::new(), "avx512f,avx512bf16", super::super::x86::pack_bf16);
 #[cfg(target_arch = "x86_64")]
 engine!(avx512_int8, "int8 on AVX-512 vpmaddwd", I16, 1, 2, [1 2 3 4 5 6 7 8 9 10 11 12], [1 2],
     simd::Avx512::new(), super::super::x86::Pairs512::new(), "avx512f,avx512bw");
@@ -251,7 +260,8 @@ engine!(avx512_vnni_int8, "int8 on AVX512_VNNI", U8, 1, 4, [1 2 3 4 5 6 7 8 9 10
     simd::Avx512::new(), super::super::x86::Vnni::new(), "avx512f,avx512vnni");
 #[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "std"))]
 engine!(@tiles amx_bf16, "bf16 on AMX", Bf16, 2, super::super::amx::tile_bf16,
-    Some([super::super::amx::begin, super::super::amx::end]), simd::Avx512::new(), "avx512f,avx512bw");
+    Some([super::super::amx::begin, super::super::amx::end]), simd::Avx512::new(), "avx512f,avx512bw",
+    super::super::x86::pack_bf16);
 #[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "std"))]
 engine!(@tiles amx_int8, "int8 on AMX", U8, 4, super::super::amx::tile_int8,
     Some([super::super::amx::begin, super::super::amx::end]), simd::Avx512::new(), "avx512f,avx512bw");

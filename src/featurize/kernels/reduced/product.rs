@@ -35,6 +35,17 @@ pub(in super::super) struct Source {
     /// Of each pixel; `level_step` 0: of all; null in bfloat16.
     pub(in super::super) levels: *const Level,
     pub(in super::super) level_step: usize,
+    /// Pictures, whose rows follow each other in the output. Each has a level of its own if its pixels don't.
+    pub(in super::super) pictures: usize,
+    /// Words between them.
+    pub(in super::super) picture: usize,
+}
+
+impl Source {
+    /// Pixels of which each has a level, if any.
+    pub(in super::super) fn pixels(words: *const u32, levels: *const Level) -> Self {
+        Self { words, levels, level_step: 1, pictures: 1, picture: 0 }
+    }
 }
 
 impl Reduced<'_> {
@@ -58,7 +69,7 @@ impl Reduced<'_> {
         (groups * (LANES / self.engine.words) + tail) * self.taps.len()
     }
 
-    /// Computes all output blocks of the given pixels, panel by panel.
+    /// Computes all output blocks of the given pixels of every picture, panel by panel.
     ///
     /// # Safety
     /// `a`'s pointers, `c` and `residual` (null for none, else laid out as `c`) are valid for the pixels
@@ -66,11 +77,16 @@ impl Reduced<'_> {
     /// [`pack`](super::pack) made for this engine.
     pub(in super::super) unsafe fn run(&self, a: Source, c: *mut f32, residual: *const f32, px: Pixels) {
         let Engine { mr, nb, .. } = *self.engine;
-        let tiles = px.cols.div_ceil(mr);
-        if tiles == 0 {
+        if px.rows == 0 || px.cols == 0 {
             return;
         }
-        let (size, larger) = (px.cols / tiles, px.cols % tiles);
+        // Tiles have all their rows or none: short rows fill them with those that follow, and with what is between.
+        let pitch = px.a_row / LANES;
+        let end = (px.rows - 1) * pitch + px.cols;
+        let joined = self.engine.whole && end.div_ceil(mr) < px.rows * px.cols.div_ceil(mr);
+        let [rows, cols, pitch] = if joined { [1, end, pitch] } else { [px.rows, px.cols, usize::MAX] };
+        let tiles = cols.div_ceil(mr);
+        let (size, larger) = (cols / tiles, cols % tiles);
         let [groups, tail] = self.engine.groups(self.channels);
         let depth = self.depth();
         if let Some([begin, _]) = self.engine.around {
@@ -80,15 +96,16 @@ impl Reduced<'_> {
         for j in (0..self.blocks).step_by(nb) {
             let at = j * LANES;
             let width = nb.min(self.blocks - j);
-            for row in 0..px.rows {
+            for (picture, row) in (0..a.pictures).flat_map(|picture| (0..rows).map(move |row| (picture, row)))
+            {
                 let mut x = 0;
                 for i in 0..tiles {
                     let pixels = size + usize::from(i < larger);
-                    let to = row * px.c_row + j * px.c_stride + x * LANES;
+                    let to = (picture * px.rows + row + x / pitch) * px.c_row + j * px.c_stride;
                     // SAFETY: within the caller's pixels and blocks.
                     unsafe {
                         (self.engine.tile)(&Tile {
-                            a: a.words.add(row * px.a_row + x * LANES),
+                            a: a.words.add(picture * a.picture + row * px.a_row + x * LANES),
                             groups,
                             group_stride: self.group_stride,
                             taps: self.taps.as_ptr(),
@@ -98,14 +115,17 @@ impl Reduced<'_> {
                             bias: self.bias.add(at),
                             scale: offset(self.scale, at),
                             total: self.total.wrapping_add(at),
-                            levels: if a.levels.is_null() {
-                                a.levels
-                            } else {
-                                a.levels.add(x * a.level_step)
+                            levels: match a.levels.is_null() {
+                                true => a.levels,
+                                false => a.levels.add(picture + x * a.level_step),
                             },
                             level_step: a.level_step,
                             c: c.add(to),
                             c_stride: px.c_stride,
+                            c_row: px.c_row,
+                            column: x % pitch,
+                            width: px.cols,
+                            pitch,
                             residual: offset(residual, to),
                             bounds: self.bounds,
                             pixels,

@@ -56,9 +56,16 @@ pub(super) unsafe fn tile<T: Tiles, D: Dot>(
             (true, _) => multiply::<T, 2, 2>(tiles, t, sums),
         }
         for j in 0..t.blocks {
+            let (mut row, mut column) = (0, t.column);
             for m in 0..t.pixels {
-                let at = ((m / ROWS * 2 + j) * ROWS + m % ROWS) * LANES;
-                finish(d, t, load(sums.add(at)), m, j);
+                if column < t.width {
+                    let sum = load(sums.add(((m / ROWS * 2 + j) * ROWS + m % ROWS) * LANES));
+                    finish(d, t, sum, m, j, row + column * LANES);
+                }
+                column += 1;
+                if column == t.pitch {
+                    (row, column) = (row + t.c_row, 0);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::simd::{Avx2, Avx512, LANES};
 use super::dot::{Dot, Tile};
-use super::rows::Level;
+use super::rows::{Level, Rows};
 use core::arch::x86_64::*;
 
 /// AVX-512 BF16: two channels a word.
@@ -26,6 +26,30 @@ pub(super) struct Pairs256(Avx2);
 pub(super) fn pairs_are_faster() -> bool {
     let vendor = __cpuid(0);
     [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() != b"GenuineIntel"
+}
+
+/// [`pack`](super::rows::pack) to pairs of bfloat16, 32 values an instruction. It takes what is too small for a
+/// normal number for zero.
+///
+/// # Safety
+/// As there; the processor supports AVX-512F and AVX512_BF16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn pack_bf16(r: &Rows) {
+    for g in 0..r.blocks.div_ceil(2) {
+        for p in 0..r.pixels {
+            // SAFETY: block `2 · g` and the one after it, if there is one; 16 words of the pixel in group `g`.
+            unsafe {
+                let src = r.src.add(2 * g * r.block + p * r.step);
+                let low = _mm512_loadu_ps(src);
+                let high = match 2 * g + 1 < r.blocks {
+                    true => _mm512_loadu_ps(src.add(r.block)),
+                    false => _mm512_setzero_ps(),
+                };
+                let pairs = core::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                _mm512_storeu_si512(r.dst.add(g * r.group + p * LANES).cast(), pairs);
+            }
+        }
+    }
 }
 
 impl Bf16Dot {

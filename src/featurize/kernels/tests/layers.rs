@@ -145,7 +145,8 @@ proptest! {
             activation,
         };
         graph.push(x, Op::Linear(linear)).unwrap();
-        check(&graph, seed, n, 3)?;
+        // Of one or two outputs all may be near zero, or be clipped but for one that is.
+        check(&graph, seed, n.max(32usize.div_ceil(out)), 3)?;
     }
 
     #[test]

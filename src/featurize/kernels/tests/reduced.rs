@@ -3,6 +3,7 @@
 use super::super::super::network::{Activation, Conv, Graph, Linear, Op, Padding, Value};
 use super::super::super::network::{NetworkKind, NetworkSpec, Tap, Variant};
 use super::super::super::weights::WeightSource;
+use super::super::layer::Kind;
 use super::{Isa, Plan, PlanOptions, Precision, Seeded, reference, uniform, worst_error_on};
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec, vec::Vec};
@@ -60,6 +61,23 @@ fn check(graph: &Graph, seed: u64, n: usize, micro_batch: usize) -> core::result
         prop_assert!(error <= TOLERANCE, "{arithmetic}: {error:e}");
     }
     Ok(())
+}
+
+/// Strips of several pictures one after the other, of which the last are fewer than there is room for; rows so short
+/// that a tile takes several.
+#[test]
+fn pictures_that_share_a_panel() {
+    for stride in [[1, 1], [2, 2], [1, 2], [2, 1]] {
+        let mut graph = Graph::new([3, 7, 6]);
+        let x = graph.push(Value::Input, Op::Conv(conv("lift", 3, 64, [1, 1]))).unwrap();
+        let c = Conv { padding: Padding::all(1), stride, ..conv("c", 64, 48, [3, 3]) };
+        graph.push(x, Op::Conv(c)).unwrap();
+        check(&graph, 5, 7, 4).unwrap();
+        let options = PlanOptions { micro_batch: 4, precision: Precision::Int8, ..Default::default() };
+        let plan = Plan::new(&graph, &Grid(5), &options).unwrap();
+        let shared = plan.layers.iter().any(|layer| matches!(&layer.kind, Kind::Conv(c) if c.together == 4));
+        assert!(shared, "one picture after the other: this tests nothing");
+    }
 }
 
 /// Few and small, for where the properties below would take too long: a processor that is emulated.
