@@ -5,6 +5,8 @@ use super::rows::Level;
 use core::array::from_fn;
 
 /// One output tile and where its operands are. Words are of 32 bits.
+// Only AMX's tiles take pixels of several rows.
+#[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux", feature = "std")), allow(dead_code))]
 pub(in super::super) struct Tile {
     /// First pixel of the first group of activations, `[groups][pixels][16]`.
     pub(in super::super) a: *const u32,
