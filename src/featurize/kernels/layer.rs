@@ -192,6 +192,12 @@ impl ConvLayer {
             pitch: to[2] + (kw - 1) / c.stride[1],
             engine,
         };
+        // A strip of one row, whose rows are as many as the kernel's or some more, up to a multiple of the stride.
+        let row = layer.pitch.checked_mul(layer.phases() * layer.group());
+        let one = row.and_then(|row| row.checked_mul(kh.checked_mul(2)?));
+        if one.is_none_or(|floats| u32::try_from(floats).is_err()) {
+            return Err(too_large(&c.name));
+        }
         let (one, two) = (layer.scratch(), Self { strip: 2, ..layer.clone() }.scratch());
         layer.strip = (NEAR.saturating_sub(one) / (two - one).max(1) + 1).min(to[1]);
         // Strips of equal height.
@@ -200,7 +206,7 @@ impl ConvLayer {
             let most = pictures.clamp(1, MOST_TOGETHER);
             layer.together = (NEAR / layer.picture().max(1)).clamp(1, most);
         }
-        if u32::try_from(layer.group_stride()).is_err() || layer.taps.try_reserve_exact(kh * kw).is_err() {
+        if layer.taps.try_reserve_exact(kh * kw).is_err() {
             return Err(too_large(&c.name));
         }
         for y in 0..kh {
