@@ -340,8 +340,8 @@ fn depth_of(planar: bool, taps: &[u32]) -> usize {
     if planar { taps.len() } else { LANES * taps.len() }
 }
 
-/// `p + floats`, but null stays null.
+/// `p + items`, but null stays null.
 #[inline(always)]
-pub(super) fn offset(p: *const f32, floats: usize) -> *const f32 {
-    if p.is_null() { p } else { p.wrapping_add(floats) }
+pub(super) fn offset<T>(p: *const T, items: usize) -> *const T {
+    if p.is_null() { p } else { p.wrapping_add(items) }
 }

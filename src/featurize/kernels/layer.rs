@@ -284,10 +284,11 @@ impl ConvLayer {
         from..to.max(from)
     }
 
-    /// Input row (before padding is taken off) of scratch row `r` in the strip from output row `y`.
-    pub(super) fn input_row(&self, y: usize, r: usize) -> usize {
+    /// Input row, of `height`, of scratch row `r` in the strip from output row `y`; none in the padding.
+    pub(super) fn input_row(&self, y: usize, r: usize, height: usize) -> Option<usize> {
         let [kh, sh] = [self.kernel[0], self.stride[0]];
-        if kh <= sh { (y + r / kh) * sh + r % kh } else { y * sh + r }
+        let padded = if kh <= sh { (y + r / kh) * sh + r % kh } else { y * sh + r };
+        padded.checked_sub(self.padding.top).filter(|&row| row < height)
     }
 }
 

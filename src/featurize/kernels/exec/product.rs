@@ -134,11 +134,7 @@ impl Run<'_> {
                         let src = a.add(from * h * w * group);
                         let dst = self.scratch.add(g * conv.group_stride());
                         for r in 0..conv.rows(rows) {
-                            let row = conv
-                                .input_row(y, r)
-                                .checked_sub(conv.padding.top)
-                                .filter(|&iy| iy < h)
-                                .map(|iy| src.add(iy * w * group));
+                            let row = conv.input_row(y, r, h).map(|iy| src.add(iy * w * group));
                             pad_row(conv, dst.add(conv.place(r)), row, w);
                         }
                     }

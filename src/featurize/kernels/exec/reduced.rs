@@ -89,9 +89,9 @@ impl Run<'_> {
         let mut i = 0;
         while i < self.n {
             let (start, end) = (own.start.saturating_sub(i * oh), own.end.saturating_sub(i * oh).min(oh));
-            // Whole pictures of this share.
-            let pictures = conv.together.min(own.end / oh - own.end.min(i * oh) / oh);
-            let pictures = if (start, end) == (0, conv.strip) { pictures.max(1) } else { 1 };
+            // Together only what is this share's as a whole.
+            let whole = if start == 0 { own.end.saturating_sub(i * oh) / oh } else { 0 };
+            let pictures = conv.together.min(whole).max(1);
             let first = i;
             i += pictures;
             if start >= end {
@@ -122,7 +122,7 @@ impl Run<'_> {
                         let zero = engine.zero(*level);
                         let picture = Rows { step: conv.stride[1] * LANES, levels: level, ..picture(i) };
                         for r in 0..conv.rows(rows) {
-                            let row = conv.input_row(y, r).checked_sub(conv.padding.top).filter(|&iy| iy < h);
+                            let row = conv.input_row(y, r, h);
                             let row = row.map(|iy| Rows { src: picture.src.add(iy * w * LANES), ..picture });
                             convert_row(conv, engine, words.add(conv.place(r)), row, w, zero);
                         }

@@ -130,7 +130,9 @@ fn shown() -> Shown {
     let leaf = __cpuid_count(7, 0).edx;
     let has = |bit: u32| leaf >> bit & 1 == 1;
     let lanes = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bw");
-    Shown { tiles: has(24), saved: lanes && saves(), products: [has(22), has(25)] }
+    // AVX512_BF16 converts what tiles multiply; no processor has them without it.
+    let converts = std::is_x86_feature_detected!("avx512bf16");
+    Shown { tiles: has(24), saved: lanes && saves(), products: [has(22) && converts, has(25)] }
 }
 
 /// Whether the system saves tiles and their configuration when it switches threads.

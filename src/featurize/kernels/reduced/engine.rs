@@ -67,16 +67,15 @@ pub(super) fn choose_of(isa: Isa, precision: Precision, tiles: [bool; 2]) -> Opt
         Isa::Avx2 => pick(&avx2_bf16::ENGINE, &avx2_int8::ENGINE),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => {
-            // The compiler takes AVX512_BF16 to bring AVX-512BW along.
-            let words = has!("avx512bw");
-            let has = [words && has!("avx512bf16"), has!("avx512vnni"), words];
             #[cfg(all(target_os = "linux", feature = "std"))]
             match (halves, tiles) {
-                // AVX512_BF16 converts for them; no processor has AMX without it.
-                (true, [true, _]) if has[0] => return Some(&amx_bf16::ENGINE),
+                (true, [true, _]) => return Some(&amx_bf16::ENGINE),
                 (false, [_, true]) => return Some(&amx_int8::ENGINE),
                 _ => {}
             }
+            // The compiler takes AVX512_BF16 to bring AVX-512BW along.
+            let words = has!("avx512bw");
+            let has = [words && has!("avx512bf16"), has!("avx512vnni"), words];
             Some(match (halves, has) {
                 (true, [true, ..]) if super::x86::pairs_are_faster() => &avx512_dot_bf16::ENGINE,
                 (true, _) => &avx512_bf16::ENGINE,

@@ -57,7 +57,7 @@ impl Reduced<'_> {
             b: self.b.wrapping_add(at * self.depth()),
             bias: self.bias.wrapping_add(at),
             scale: offset(self.scale, at),
-            total: if self.total.is_null() { self.total } else { self.total.wrapping_add(at) },
+            total: offset(self.total, at),
             blocks: columns.len(),
             ..self
         }
@@ -114,11 +114,8 @@ impl Reduced<'_> {
                             b: self.b.add(at * depth),
                             bias: self.bias.add(at),
                             scale: offset(self.scale, at),
-                            total: self.total.wrapping_add(at),
-                            levels: match a.levels.is_null() {
-                                true => a.levels,
-                                false => a.levels.add(picture + x * a.level_step),
-                            },
+                            total: offset(self.total, at),
+                            levels: offset(a.levels, picture + x * a.level_step),
                             level_step: a.level_step,
                             c: c.add(to),
                             c_stride: px.c_stride,

@@ -231,3 +231,43 @@ unsafe impl Dot for Pairs256 {
         [half(0), half(1)]
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::super::rows::{Form, pack};
+    use super::*;
+    use alloc::vec;
+
+    /// To the bit but for NaN, whose payload is the processor's, and numbers too small to be normal.
+    #[test]
+    fn pairs_are_those_of_plain_rust() {
+        if !(std::is_x86_feature_detected!("avx512bf16") && std::is_x86_feature_detected!("avx512f")) {
+            return;
+        }
+        for (blocks, pixels, step) in [(1, 1, LANES), (2, 3, LANES), (5, 4, 2 * LANES)] {
+            let block = pixels * step + LANES;
+            let value = |i: usize| f32::from_bits((i as u32).wrapping_mul(0x9e37_79b9));
+            let usable = |x: f32| if x.is_normal() || x.is_infinite() { x } else { 0.0 };
+            let src: vec::Vec<f32> = (0..blocks * block).map(|i| usable(value(i))).collect();
+            let group = pixels * LANES;
+            let [mut expected, mut found] = [0, 1].map(|_| vec![7u32; group * blocks.div_ceil(2) + LANES]);
+            let rows = |dst| Rows {
+                src: src.as_ptr(),
+                step,
+                block,
+                pixels,
+                blocks,
+                dst,
+                group,
+                levels: core::ptr::null_mut(),
+                level_step: 0,
+            };
+            // SAFETY: source and destinations are as long as `rows` says; the instructions are there.
+            unsafe {
+                pack(Form::Bf16, &rows(expected.as_mut_ptr()));
+                pack_bf16(&rows(found.as_mut_ptr()));
+            }
+            assert_eq!(found, expected, "{blocks} blocks");
+        }
+    }
+}
