@@ -34,7 +34,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Weights and activations rounded to bfloat16 (8 bits of significand, to nearest even), sums in
-    /// `f32`.
+    /// `f32`. On AMX sums are rounded between layers, too, and the first convolution's operands; elsewhere that one
+    /// and residual sums stay `f32`. Measured on photographs it makes no difference: the weights' rounding is larger.
     Bf16,
     /// Weights in 8 bits with a scale for each output channel, symmetric. Activations in 8 bits with a
     /// scale and a zero point, measured on the spot and so without calibration: for each pixel before a

@@ -4,6 +4,8 @@ use super::super::network::{Activation, Conv, Graph, Linear, Op, Value};
 use super::buffer::Weights;
 use super::cut::{self, Arenas, Cut};
 use super::group::{self, Group, Lifetimes};
+use super::halves::Halves;
+use super::interleaved::{self, InterleavedLayer};
 use super::inverted::InvertedLayer;
 use super::isa::Kernels;
 use super::layer::{ConvLayer, DepthwiseLayer, Kind, Layer, Place, ProductLayer};
@@ -33,6 +35,7 @@ pub(super) fn build<'g>(
         packing: 0,
         common: 0,
         together: 1,
+        converts: true,
     }
     .build()
 }
@@ -48,6 +51,8 @@ struct Builder<'g, 'a> {
     common: usize,
     /// Pictures that go through the layer at hand.
     together: usize,
+    /// Whether reduced precision converts what the layer at hand reads.
+    converts: bool,
 }
 
 impl<'g> Builder<'g, '_> {
@@ -59,7 +64,9 @@ impl<'g> Builder<'g, '_> {
                 _ => n.input == Value::Input,
             });
         let groups = group::groups(self.graph);
-        let lifetimes = Lifetimes::new(self.graph, &groups, blocked_input);
+        let end_to_end = self.engine.filter(|engine| engine.end_to_end.is_some());
+        let halves = end_to_end.map_or_else(Halves::none, |engine| Halves::new(self.graph, &groups, engine));
+        let lifetimes = Lifetimes::new(self.graph, &groups, blocked_input, &halves);
         let first = cut::cut(self.graph, &groups, &lifetimes, self.options.micro_batch);
         let arenas = Arenas::new(&lifetimes.slots, first);
         let place = |v: Value, late: bool| arenas.offsets[usize::from(late)][lifetimes.slot(v)];
@@ -81,11 +88,15 @@ impl<'g> Builder<'g, '_> {
         for (g, group) in groups.iter().cloned().enumerate() {
             let late = g >= first;
             self.together = if late { self.options.micro_batch } else { 1 };
-            let place = |v: Value| Place::Arena(place(v, late));
+            let place = |v: Value| match halves.contains(v) {
+                true => Place::Halves(place(v, late)),
+                false => Place::Arena(place(v, late)),
+            };
             let (first, last) = (&nodes[group.start], &nodes[group.end - 1]);
             let planar = first.input == Value::Input && matches!(&first.op, Op::Conv(c) if c.groups == 1);
             let (from, to) = (self.shape(first.input), self.shape(Value::Node(group.end - 1)));
             let packed = self.packed.floats();
+            self.converts = !halves.contains(first.input);
             let Some((name, kind, operations)) = self.step(group.clone(), planar)? else { continue };
             let residual = match &last.op {
                 Op::Conv(c) => c.residual.map(place),
@@ -102,7 +113,11 @@ impl<'g> Builder<'g, '_> {
         let last_early = first.checked_sub(1).and_then(|g| groups.get(g));
         let cut = last_early.map_or_else(Cut::default, |group| {
             let value = Value::Node(group.end - 1);
-            Cut::new(before, [false, true].map(|late| place(value, late)), self.shape(value))
+            let place = |offset| match halves.contains(value) {
+                true => Place::Halves(offset),
+                false => Place::Arena(offset),
+            };
+            Cut::new(before, arenas.both(lifetimes.slot(value)).map(place), self.shape(value))
         });
         let last = nodes.len().checked_sub(1).map_or(Value::Input, Value::Node);
         let output = (self.shape(last), Place::Arena(place(last, true)));
@@ -197,7 +212,16 @@ impl<'g> Builder<'g, '_> {
             self.scratch = self.scratch.max(layer.scratch());
             return Ok(Kind::Depthwise(layer));
         }
-        // The first convolution stays in full precision: three channels are little work.
+        if planar
+            && let Some(engine) = self.engine
+            && let Some(interleave) = engine.end_to_end.filter(|_| interleaved::fits(c))
+        {
+            let places = self.packed.push(op, Form::Interleaved(engine));
+            let layer = InterleavedLayer::new(c, to, places, bounds, engine, interleave)?;
+            self.scratch = self.scratch.max(layer.scratch());
+            return Ok(Kind::Interleaved(layer));
+        }
+        // The first convolution otherwise stays in full precision: three channels are little work.
         let taps = c.kernel[0] * c.kernel[1];
         let engine = self.engine.filter(|engine| !planar && engine.fits(c.channels_in * taps));
         if !planar && group::is_pointwise(c) {
@@ -235,7 +259,9 @@ impl<'g> Builder<'g, '_> {
         let form = engine.map_or(Form::Product { group: LANES }, Form::Reduced);
         let [weights, bias] = self.packed.push(op, form);
         let layer = ProductLayer { weights, bias, bounds, sizes: op.sizes(), engine };
-        self.packing = self.packing.max(layer.packing());
+        if self.converts {
+            self.packing = self.packing.max(layer.packing());
+        }
         layer
     }
 }

@@ -6,7 +6,7 @@
 use super::super::network::{Graph, Op, Value};
 use super::arena::{self, Slot};
 use super::group::{Group, Lifetimes};
-use super::layer::blocks;
+use super::layer::Place;
 use super::simd::LANES;
 use alloc::vec::Vec;
 
@@ -57,6 +57,11 @@ impl Arenas {
         let (late, second) = arena::place(&slots.iter().map(late).collect::<Vec<_>>());
         Self { offsets: [early, late], floats: [first, second] }
     }
+
+    /// Where a slot is in both.
+    pub(super) fn both(&self, slot: usize) -> [usize; 2] {
+        [0, 1].map(|late| self.offsets[late][slot])
+    }
 }
 
 /// What passes the cut; nothing if no layer is before it.
@@ -66,15 +71,17 @@ pub(super) struct Cut {
     pub(super) layers: usize,
     /// Where the last of them leaves its value, and where the next one finds a micro-batch of them.
     pub(super) places: [usize; 2],
-    /// Channel blocks of the value.
+    /// Blocks of the value.
     pub(super) blocks: usize,
     /// Floats of a block.
     pub(super) plane: usize,
 }
 
 impl Cut {
-    pub(super) fn new(layers: usize, places: [usize; 2], [c, h, w]: [usize; 3]) -> Self {
-        Self { layers, places, blocks: blocks(c), plane: h * w * LANES }
+    /// `places` in the early arena and in the late one.
+    pub(super) fn new(layers: usize, places: [Place; 2], [c, h, w]: [usize; 3]) -> Self {
+        let blocks = places[0].blocks(c);
+        Self { layers, places: places.map(Place::offset), blocks, plane: h * w * LANES }
     }
 }
 
@@ -82,6 +89,7 @@ impl Cut {
 mod tests {
     use super::super::super::network::{NetworkKind, NetworkSpec};
     use super::super::group;
+    use super::super::halves::Halves;
     use super::*;
 
     #[test]
@@ -93,7 +101,7 @@ mod tests {
         ] {
             let graph = NetworkSpec::new(kind).graph().unwrap();
             let groups = group::groups(&graph);
-            let lifetimes = Lifetimes::new(&graph, &groups, false);
+            let lifetimes = Lifetimes::new(&graph, &groups, false, &Halves::none());
             let found = cut(&graph, &groups, &lifetimes, 4);
             let last = |op: &Op| match op {
                 Op::Conv(c) => Some(c.name.clone()),

@@ -2,8 +2,7 @@
 
 use super::super::network::{Conv, Graph, Op, Padding, Value};
 use super::arena::Slot;
-use super::layer::blocks;
-use super::simd::LANES;
+use super::halves::{Halves, index};
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
@@ -78,21 +77,14 @@ pub(super) struct Lifetimes {
     slot_of: Vec<usize>,
 }
 
-fn index(value: Value) -> usize {
-    match value {
-        Value::Input => 0,
-        Value::Node(i) => i + 1,
-    }
-}
-
 impl Lifetimes {
     /// Group `g` runs in step `g + 1`; step 0 blocks the input if a layer needs that.
-    pub(super) fn new(graph: &Graph, groups: &[Group], blocked_input: bool) -> Self {
+    pub(super) fn new(graph: &Graph, groups: &[Group], blocked_input: bool, halves: &Halves) -> Self {
         let nodes = graph.nodes();
         let shape = |v: Value| graph.shape(v).unwrap_or_default();
         let size = |v: Value| {
             let [c, h, w] = shape(v);
-            blocks(c) * LANES * h * w
+            halves.floats(v, c, h * w)
         };
         let mut last_use = vec![0; nodes.len() + 1];
         for (g, group) in groups.iter().enumerate() {

@@ -135,6 +135,7 @@ impl Run<'_> {
                                 c_stride: wide,
                                 residual: ptr::null(),
                                 pixels: (bottom - from) * w,
+                                halves: [false; 2],
                                 distant: self.team,
                             },
                         );
@@ -168,6 +169,7 @@ impl Run<'_> {
                             c_stride: self.n * out_plane,
                             residual: offset(r, at),
                             pixels: rows * ow,
+                            halves: [false; 2],
                             distant: false,
                         },
                     );
@@ -210,6 +212,7 @@ impl Run<'_> {
                     c_stride: wide,
                     residual: ptr::null(),
                     pixels: h * w,
+                    halves: [false; 2],
                     distant: true,
                 },
             );
@@ -251,6 +254,7 @@ impl Run<'_> {
                     c_stride: deep,
                     residual: offset(r, to),
                     pixels: own.len(),
+                    halves: [false; 2],
                     distant: true,
                 },
             );

@@ -20,7 +20,8 @@ pub(super) struct Kernels {
     pub(super) planar: &'static [gemm::TileFn],
     /// Depthwise rows: 3 × 3 stride 1, 3 × 3 stride 2, any.
     pub(super) depthwise: [depthwise::RowFn; 3],
-    pub(super) max_pool: pool::RowFn,
+    /// Max pooling of `f32` and of bfloat16.
+    pub(super) max_pool: [pool::RowFn; 2],
     /// At [`winograd::kernel`].
     pub(super) winograd_input: [winograd::InputFn; 10],
     pub(super) winograd_output: [winograd::OutputFn; 10],
@@ -75,9 +76,9 @@ macro_rules! kernels {
                 unsafe { depthwise::row_any($token, r) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn max_pool(r: &pool::Row) {
+            unsafe fn max_pool<const HALVES: bool>(r: &pool::Row) {
                 // SAFETY: as for `tile`.
-                unsafe { pool::row($token, r) }
+                unsafe { pool::row::<_, HALVES>($token, r) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn winograd_input<const ROWS: usize, const COLUMNS: usize>(t: &winograd::Input) {
@@ -117,7 +118,7 @@ macro_rules! kernels {
                 apart: APART.as_flattened(),
                 planar: PLANAR.as_flattened(),
                 depthwise: [depthwise::<3, 1>, depthwise::<3, 2>, depthwise_any],
-                max_pool,
+                max_pool: [max_pool::<false>, max_pool::<true>],
                 winograd_input: kernels!(@lines winograd_input),
                 winograd_output: kernels!(@lines winograd_output),
                 winograd_few: if $isa.has_32_vectors() { Some(winograd_few) } else { None },

@@ -2,6 +2,7 @@
 
 use super::super::network::{Conv, FlattenOrder, Padding, Pool};
 use super::depthwise::MAX_ROWS;
+use super::interleaved::InterleavedLayer;
 use super::inverted::InvertedLayer;
 use super::plan::unsupported;
 use super::reduced::Engine;
@@ -29,6 +30,32 @@ pub(super) enum Place {
     Input,
     /// The arena, at this offset in floats per picture.
     Arena(usize),
+    /// The same in bfloat16, two channel blocks in one.
+    Halves(usize),
+}
+
+impl Place {
+    /// Channel blocks in one of the value's.
+    pub(super) fn per_block(self) -> usize {
+        if matches!(self, Self::Halves(_)) { 2 } else { 1 }
+    }
+
+    /// Blocks that the value takes.
+    pub(super) fn blocks(self, channels: usize) -> usize {
+        channels.div_ceil(LANES * self.per_block())
+    }
+
+    /// Floats per picture from the arena's start.
+    pub(super) fn offset(self) -> usize {
+        match self {
+            Self::Input => 0,
+            Self::Arena(offset) | Self::Halves(offset) => offset,
+        }
+    }
+
+    pub(super) fn is_halves(self) -> bool {
+        self.per_block() == 2
+    }
 }
 
 /// One step.
@@ -57,7 +84,7 @@ impl Layer {
         use super::share::prefers_columns;
         let [_, h, w] = self.to;
         match &self.kind {
-            Kind::Product(p) => p.engine.is_none(),
+            Kind::Product(p) => p.engine.is_none() || self.input.is_halves(),
             // Divided by columns, each share copies all of the input into its scratch.
             Kind::Conv(c) => c.engine.is_none() && !prefers_columns(blocks(c.sizes[1]), n * h * w),
             Kind::Winograd(v) => v.few.is_some() || !prefers_columns(blocks(v.sizes[1]), n * v.tiles.count()),
@@ -76,6 +103,8 @@ pub(super) enum Kind {
     Product(ProductLayer),
     /// Any other convolution, by implicit GEMM.
     Conv(ConvLayer),
+    /// The first one, its channels interleaved, in bfloat16.
+    Interleaved(InterleavedLayer),
     /// 3 × 3 stride 1, by Winograd's algorithm.
     Winograd(WinogradLayer),
     /// One filter per channel.
@@ -95,6 +124,7 @@ impl Kind {
             Self::Block => "block",
             Self::Product(p) => reduced_name(p.engine, ["gemm", "gemm-bf16", "gemm-int8"]),
             Self::Conv(c) => reduced_name(c.engine, ["conv", "conv-bf16", "conv-int8"]),
+            Self::Interleaved(_) => "conv-bf16",
             Self::Winograd(w) => w.name(),
             Self::Depthwise(_) => "depthwise",
             Self::Inverted(_) => "inverted",
@@ -286,13 +316,24 @@ impl ConvLayer {
 
     /// Input row, of `height`, of scratch row `r` in the strip from output row `y`; none in the padding.
     pub(super) fn input_row(&self, y: usize, r: usize, height: usize) -> Option<usize> {
-        let [kh, sh] = [self.kernel[0], self.stride[0]];
-        let padded = if kh <= sh { (y + r / kh) * sh + r % kh } else { y * sh + r };
-        padded.checked_sub(self.padding.top).filter(|&row| row < height)
+        input_row([self.kernel[0], self.stride[0]], self.padding.top, y, r, height)
     }
 }
 
-fn too_large(name: &str) -> Error {
+/// Input row, of `height`, of row `r` of those that the output rows from `y` on read, one after the other; none in
+/// the padding.
+pub(super) fn input_row(
+    [kernel, stride]: [usize; 2],
+    top: usize,
+    y: usize,
+    r: usize,
+    height: usize,
+) -> Option<usize> {
+    let padded = if kernel <= stride { (y + r / kernel) * stride + r % kernel } else { y * stride + r };
+    padded.checked_sub(top).filter(|&row| row < height)
+}
+
+pub(super) fn too_large(name: &str) -> Error {
     Error::new(ErrorKind::Limit, Stage::Featurize, format!("{name}: picture too large; use a smaller one"))
 }
 

@@ -28,11 +28,15 @@ impl Operation<'_> {
         }
     }
 
-    fn taps(self) -> usize {
+    fn kernel(self) -> [usize; 2] {
         match self {
-            Self::Conv(c) => c.kernel[0] * c.kernel[1],
-            Self::Linear(_) => 1,
+            Self::Conv(c) => c.kernel,
+            Self::Linear(_) => [1, 1],
         }
+    }
+
+    fn taps(self) -> usize {
+        self.kernel().into_iter().product()
     }
 
     fn folded<'w>(self, weights: &'w dyn WeightSource) -> Result<Folded<'w>> {
@@ -77,6 +81,8 @@ pub(super) enum Form {
     Depthwise,
     /// As an engine of reduced precision reads them.
     Reduced(&'static Engine),
+    /// The same for interleaved rows.
+    Interleaved(&'static Engine),
 }
 
 impl Form {
@@ -90,6 +96,7 @@ impl Form {
             Self::Reduced(e) => {
                 [3 + usize::from(e.form.is_integer()), e.words << 8 | e.weights, e.nb, e.whole.into()]
             }
+            Self::Interleaved(e) => [5, e.weights, e.nb, 0],
         }
     }
 }
@@ -124,6 +131,18 @@ impl<'g> Packing<'g> {
             Form::Reduced(engine) => {
                 (engine.head().saturating_mul(row), engine.rows(channels).saturating_mul(op.taps()))
             }
+            Form::Interleaved(engine) => {
+                let [rows, columns] = op.kernel();
+                let line = LANES * engine.weights;
+                (
+                    0,
+                    columns
+                        .saturating_mul(channels)
+                        .div_ceil(line)
+                        .saturating_mul(rows)
+                        .saturating_mul(LANES),
+                )
+            }
         };
         // Saturated sums find no memory.
         let bias = self.floats;
@@ -150,6 +169,9 @@ impl<'g> Packing<'g> {
                 Form::WinogradTaps => pack::winograd_taps(&mut packed, &folded, sizes),
                 Form::Depthwise => pack::depthwise(&mut packed, &folded, sizes[0], taps),
                 Form::Reduced(engine) => reduced::pack(&mut packed, &folded, sizes, taps, engine),
+                Form::Interleaved(engine) => {
+                    reduced::pack_interleaved(&mut packed, &folded, sizes, op.kernel(), engine);
+                }
             }
         }
         // Kernels read where the plan says, without a look at the length.

@@ -23,26 +23,30 @@ pub(super) struct Row {
 /// Computes one row.
 pub(super) type RowFn = unsafe fn(&Row);
 
-/// Max pooling of one row; taps outside the picture don't count.
+/// Max pooling of one row; taps outside the picture don't count. `HALVES`: of blocks of 32 channels in bfloat16.
 ///
 /// # Safety
 /// `r`'s pointers are valid for what its fields say.
 #[inline(always)]
-pub(super) unsafe fn row<S: Simd>(s: S, r: &Row) {
+pub(super) unsafe fn row<S: Simd, const HALVES: bool>(s: S, r: &Row) {
+    let zero = s.splat(0.0);
     for x in 0..r.out_width {
         let left = x * r.stride;
         let first = r.pad_left.saturating_sub(left);
         let last = (r.width + r.pad_left).saturating_sub(left).min(r.kernel_width);
         // SAFETY: taps `first..last` of `rows` rows lie inside the picture, `x` inside the output.
         unsafe {
-            let mut acc = s.splat(f32::NEG_INFINITY);
+            let mut acc = [s.splat(f32::NEG_INFINITY); 2];
             for y in 0..r.rows {
                 let src = r.src.add(y * r.row_stride);
                 for kx in first..last {
-                    acc = s.max_v(acc, s.load(src.add((left + kx - r.pad_left) * LANES)));
+                    let src = src.add((left + kx - r.pad_left) * LANES);
+                    let [a, b] = if HALVES { s.load_bf16(src.cast()) } else { [s.load(src), zero] };
+                    acc = [s.max_v(acc[0], a), if HALVES { s.max_v(acc[1], b) } else { zero }];
                 }
             }
-            s.store(r.out.add(x * LANES), acc);
+            let out = r.out.add(x * LANES);
+            if HALVES { s.store_bf16(out.cast(), acc) } else { s.store(out, acc[0]) }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::network::{FlattenOrder, Pool};
 use super::exec::Run;
-use super::layer::{Layer, blocks};
+use super::layer::{Layer, Place, blocks};
 use super::pool;
 use super::simd::LANES;
 
@@ -31,14 +31,15 @@ impl Run<'_> {
         let [c, h, w] = layer.from;
         let [_, oh, ow] = layer.to;
         let (a, out) = (self.read(layer.input), self.write(layer.output));
-        for plane in self.share.range(blocks(c) * self.n, 1) {
+        let row = self.plan.kernels.max_pool[usize::from(layer.input.is_halves())];
+        for plane in self.share.range(layer.input.blocks(c) * self.n, 1) {
             for y in 0..oh {
                 let top = y * p.stride[0];
                 let first = top.saturating_sub(p.padding.top);
                 let last = (top + p.kernel[0]).saturating_sub(p.padding.top).min(h);
                 // SAFETY: rows `first..last` of the plane are inside the picture.
                 unsafe {
-                    (self.plan.kernels.max_pool)(&pool::Row {
+                    row(&pool::Row {
                         src: a.add((plane * h + first.min(h)) * w * LANES),
                         rows: last.saturating_sub(first),
                         row_stride: w * LANES,
@@ -58,8 +59,9 @@ impl Run<'_> {
     pub(super) unsafe fn avg_pool(&self, layer: &Layer) {
         let [c, h, w] = layer.from;
         let [_, oh, ow] = layer.to;
-        let (a, out) = (self.read(layer.input), self.write(layer.output));
+        let out = self.write(layer.output);
         for plane in self.share.range(blocks(c) * self.n, 1) {
+            let block = [plane / self.n * LANES, plane % self.n];
             for y in 0..oh {
                 for x in 0..ow {
                     let rows = y * h / oh..((y + 1) * h).div_ceil(oh);
@@ -70,10 +72,9 @@ impl Run<'_> {
                     unsafe {
                         for iy in rows {
                             for ix in cols.clone() {
-                                let src = a.add(((plane * h + iy) * w + ix) * LANES);
-                                for (lane, sum) in sum.iter_mut().enumerate() {
-                                    *sum += *src.add(lane);
-                                }
+                                let values: [f32; LANES] =
+                                    self.channels(layer.input, block, h * w, iy * w + ix);
+                                sum.iter_mut().zip(values).for_each(|(sum, v)| *sum += v);
                             }
                         }
                         let dst = out.add(((plane * oh + y) * ow + x) * LANES);
@@ -86,10 +87,33 @@ impl Run<'_> {
         }
     }
 
+    /// Channels from the first on, all in one block, of a picture's pixel in planes of so many.
+    #[inline(always)]
+    unsafe fn channels<const N: usize>(
+        &self,
+        place: Place,
+        [first, i]: [usize; 2],
+        plane: usize,
+        pixel: usize,
+    ) -> [f32; N] {
+        let block = LANES * place.per_block();
+        let at = ((first / block * self.n + i) * plane + pixel) * block + first % block;
+        // SAFETY: the caller's channels are in the value.
+        unsafe {
+            match place.is_halves() {
+                true => {
+                    let halves = self.read(place).cast::<u16>().add(at).cast::<[u16; N]>().read();
+                    halves.map(|half| f32::from_bits(u32::from(half) << 16))
+                }
+                false => self.read(place).add(at).cast::<[f32; N]>().read(),
+            }
+        }
+    }
+
     pub(super) unsafe fn flatten(&self, layer: &Layer, order: FlattenOrder) {
         let [c, h, w] = layer.from;
         let plane = h * w;
-        let (a, out) = (self.read(layer.input), self.write(layer.output));
+        let out = self.write(layer.output);
         for i in 0..self.n {
             for j in self.share.range(blocks(c * plane) * LANES, LANES) {
                 let (ch, p) = match order {
@@ -98,10 +122,9 @@ impl Run<'_> {
                 };
                 // SAFETY: channel `ch`, pixel `p` of picture `i`; lanes beyond the last are zero.
                 unsafe {
-                    let v = if j < c * plane {
-                        *a.add(((ch / LANES * self.n + i) * plane + p) * LANES + ch % LANES)
-                    } else {
-                        0.0
+                    let v = match j < c * plane {
+                        true => self.channels::<1>(layer.input, [ch, i], plane, p)[0],
+                        false => 0.0,
                     };
                     *out.add((j / LANES * self.n + i) * LANES + j % LANES) = v;
                 }

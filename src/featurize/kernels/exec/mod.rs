@@ -161,6 +161,7 @@ impl Run<'_> {
                 Kind::Block => self.block(layer),
                 Kind::Product(p) => self.product(layer, p),
                 Kind::Conv(c) => self.conv(layer, c),
+                Kind::Interleaved(c) => self.interleaved(layer, c),
                 Kind::Winograd(w) => self.winograd(layer, w, phase),
                 Kind::Depthwise(d) => self.depthwise(layer, d),
                 Kind::Inverted(v) => self.inverted(layer, v, phase),
@@ -220,7 +221,7 @@ impl Run<'_> {
     pub(super) fn read(&self, place: Place) -> *const f32 {
         match place {
             Place::Input => self.input,
-            Place::Arena(_) => self.write(place),
+            Place::Arena(_) | Place::Halves(_) => self.write(place),
         }
     }
 
@@ -228,7 +229,7 @@ impl Run<'_> {
         match place {
             // No layer writes to the input.
             Place::Input => ptr::null_mut(),
-            Place::Arena(offset) => self.arena.wrapping_add(offset * self.n),
+            Place::Arena(offset) | Place::Halves(offset) => self.arena.wrapping_add(offset * self.n),
         }
     }
 

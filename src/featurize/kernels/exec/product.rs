@@ -1,7 +1,7 @@
 //! Products and convolutions by implicit GEMM.
 
 use super::super::gemm::{Pixels, Product, offset};
-use super::super::layer::{ConvLayer, Layer, NEAR, ProductLayer, blocks};
+use super::super::layer::{ConvLayer, Layer, NEAR, Place, ProductLayer, blocks};
 use super::super::share::prefers_columns;
 use super::super::simd::LANES;
 use super::Run;
@@ -22,6 +22,8 @@ pub(in super::super) struct Pointwise {
     /// Added before the bounds, laid out as `c`; null for none.
     pub(in super::super) residual: *const f32,
     pub(in super::super) pixels: usize,
+    /// Whether the input is in bfloat16, and the output (with the residual).
+    pub(in super::super) halves: [bool; 2],
     /// Whether what is read may be far away: written by other threads, or too much for a near cache.
     pub(in super::super) distant: bool,
 }
@@ -40,10 +42,11 @@ impl Run<'_> {
     pub(super) unsafe fn product(&self, layer: &Layer, p: &ProductLayer) {
         // A linear layer's pixels are pictures.
         let pixels = self.n * layer.to[1] * layer.to[2];
-        let kernels = self.plan.kernels;
-        let (columns, own) = self.share.divide(blocks(p.sizes[1]), self.plan.nb(), pixels, kernels.mr);
+        let mr = p.engine.map_or(self.plan.kernels.mr, |engine| engine.mr);
+        let (columns, own) = self.share.divide(blocks(p.sizes[1]), self.plan.nb(), pixels, mr);
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
-        let (from, to) = (own.start * LANES, (columns.start * pixels + own.start) * LANES);
+        let first = columns.start / layer.output.per_block();
+        let (from, to) = (own.start * LANES, (first * pixels + own.start) * LANES);
         // SAFETY: this thread's pixels are inside input and output.
         unsafe {
             self.pointwise(
@@ -56,6 +59,7 @@ impl Run<'_> {
                     c_stride: pixels * LANES,
                     residual: offset(r, to),
                     pixels: own.len(),
+                    halves: [layer.input, layer.output].map(Place::is_halves),
                     distant: self.team || p.sizes[0] * own.len() > NEAR,
                 },
             );

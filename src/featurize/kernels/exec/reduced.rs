@@ -2,7 +2,7 @@
 
 use super::super::gemm::{Pixels, offset};
 use super::super::layer::{ConvLayer, Layer, MOST_TOGETHER, ProductLayer, blocks};
-use super::super::reduced::{Engine, Level, Reduced, Rows, Source};
+use super::super::reduced::{Engine, Level, PIXEL, Reduced, Rows, Source, copy};
 use super::super::simd::LANES;
 use super::{Pointwise, Run};
 use core::ptr;
@@ -18,6 +18,19 @@ impl Run<'_> {
         run: &Pointwise,
     ) {
         let chunk = p.chunk(engine.mr);
+        let [from, to] = run.halves;
+        if from {
+            let product = self
+                .reduced(engine, &[0], run.a_stride, p.sizes, [p.weights, p.bias], p.bounds)
+                .written(to)
+                .columns(&run.columns);
+            for (at, px) in run.chunks(chunk) {
+                let source = Source::overlapping(run.a.wrapping_add(at).cast(), PIXEL);
+                // SAFETY: the chunk's pixels are among the caller's; behind the last is what a tile may read.
+                unsafe { product.run(source, run.c.add(at), offset(run.residual, at), px) }
+            }
+            return;
+        }
         // Levels lie before the words, beyond which a last tile may read.
         let levels = self.scratch.wrapping_add(self.plan.scratch - self.plan.packing).cast::<Level>();
         let words = levels.wrapping_add(chunk.next_multiple_of(LANES / 2)).cast::<u32>();
@@ -36,15 +49,16 @@ impl Run<'_> {
                     levels,
                     level_step: 1,
                 });
+                let group = px.cols * LANES;
                 let product =
-                    self.reduced(engine, &[0], px.cols * LANES, p.sizes, [p.weights, p.bias], p.bounds);
+                    self.reduced(engine, &[0], group, p.sizes, [p.weights, p.bias], p.bounds).written(to);
                 let source = Source::pixels(words, levels);
                 product.columns(&run.columns).run(source, run.c.add(at), offset(run.residual, at), px);
             }
         }
     }
 
-    fn reduced<'t>(
+    pub(in super::super) fn reduced<'t>(
         &self,
         engine: &'static Engine,
         taps: &'t [u32],
@@ -66,6 +80,7 @@ impl Run<'_> {
             total: if integer { self.weights(bias + 2 * padded).cast() } else { ptr::null() },
             blocks: blocks(n),
             bounds,
+            halves: false,
         }
     }
 
@@ -83,6 +98,7 @@ impl Run<'_> {
                 [conv.weights, conv.bias],
                 conv.bounds,
             )
+            .written(layer.output.is_halves())
             .columns(&columns);
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
         let (plane, words) = (self.n * oh * ow * LANES, self.scratch.cast::<u32>());
@@ -124,14 +140,20 @@ impl Run<'_> {
                         for r in 0..conv.rows(rows) {
                             let row = conv.input_row(y, r, h);
                             let row = row.map(|iy| Rows { src: picture.src.add(iy * w * LANES), ..picture });
-                            convert_row(conv, engine, words.add(conv.place(r)), row, w, zero);
+                            let place = words.add(conv.place(r));
+                            match layer.input.is_halves() {
+                                true => fill_row(conv, place, row, w, zero, |r| copy(r, conv.groups())),
+                                false => fill_row(conv, place, row, w, zero, |r| engine.convert(r)),
+                            }
                         }
                     }
                     let px =
                         Pixels { rows, cols: ow, a_row: conv.line(), c_row: ow * LANES, c_stride: plane };
-                    let at = columns.start * plane + (first * oh + y) * ow * LANES;
+                    let block = columns.start / layer.output.per_block();
+                    let at = block * plane + (first * oh + y) * ow * LANES;
                     let levels = levels.as_ptr();
-                    let source = Source { words, levels, level_step: 0, pictures, picture: conv.picture() };
+                    let picture = conv.picture();
+                    let source = Source { words, step: PIXEL, levels, level_step: 0, pictures, picture };
                     product.run(source, c.add(at), offset(r, at), px);
                 }
             }
@@ -139,17 +161,18 @@ impl Run<'_> {
     }
 }
 
-/// One input row (none: outside) into scratch, padded and sorted by column modulo stride, all groups.
+/// One input row (none: outside) into scratch, padded and sorted by column modulo stride, all groups; `bring` converts or
+/// copies pixels.
 ///
 /// # Safety
-/// `row.src` is the row's first pixel; `dst` is valid for a line in every phase of every group.
-unsafe fn convert_row(
+/// `row.src` is the row's first pixel, of which `bring` may take all; `dst` is valid for a line in every phase of every group.
+unsafe fn fill_row(
     conv: &ConvLayer,
-    engine: &Engine,
     dst: *mut u32,
     row: Option<Rows>,
     width: usize,
     zero: u32,
+    bring: impl Fn(&Rows),
 ) {
     // SAFETY: pixels `inside` of a phase are those whose column is inside the input row.
     unsafe {
@@ -170,7 +193,7 @@ unsafe fn convert_row(
             fill(inside.end, conv.pitch);
             if !inside.is_empty() {
                 let column = inside.start * conv.stride[1] + phase - conv.padding.left;
-                engine.convert(&Rows {
+                bring(&Rows {
                     src: row.src.add(column * LANES),
                     pixels: inside.len(),
                     dst: dst.add(inside.start * LANES),

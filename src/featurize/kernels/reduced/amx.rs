@@ -47,12 +47,17 @@ pub(super) unsafe fn end() {
 }
 
 macro_rules! unit {
-    ($unit:ident, $instruction:literal, $tile:ident, $dot:ty, $load:expr) => {
+    ($unit:ident, $instruction:literal, $tile:ident, $dot:ty, $features:literal, $load:expr) => {
         /// The processor's tiles.
         struct $unit(());
 
         // SAFETY: the type is private; it is made between `begin` and `end` only.
         unsafe impl Tiles for $unit {
+            #[inline(always)]
+            fn prefetch(&self, p: *const u32) {
+                // SAFETY: a prefetch never faults; SSE is part of x86-64.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+            }
             #[inline(always)]
             fn zero<const T: usize>(&mut self) {
                 // SAFETY: the instruction is permitted. The compiler itself uses no tiles.
@@ -63,7 +68,7 @@ macro_rules! unit {
                 // SAFETY: the instruction is permitted, the memory the caller's.
                 unsafe {
                     asm!("tileloadd tmm{t}, [{p} + {stride}]", t = const T, p = in(reg) p,
-                        stride = in(reg) 4 * stride, options(nostack, readonly, preserves_flags));
+                        stride = in(reg) stride, options(nostack, readonly, preserves_flags));
                 }
             }
             #[inline(always)]
@@ -88,17 +93,17 @@ macro_rules! unit {
         ///
         /// # Safety
         /// As there; between [`begin`] and [`end`].
-        #[target_feature(enable = "avx512f")]
+        #[target_feature(enable = $features)]
         pub(super) unsafe fn $tile(t: &Tile) {
-            // SAFETY: the caller's promise. Finishing needs no more than AVX-512F of the type.
+            // SAFETY: the caller's promise. Finishing needs no more than these features of the type.
             unsafe { tiles::tile(&mut $unit(()), <$dot>::new(), t, $load) }
         }
     };
 }
 
-unit!(Bf16, "tdpbf16ps", tile_bf16, Bf16Dot, |p| _mm512_load_ps(p.cast()));
+unit!(Bf16, "tdpbf16ps", tile_bf16, Bf16Dot, "avx512f,avx512bf16", |p| _mm512_load_ps(p.cast()));
 // Activations are the unsigned operand, the first.
-unit!(Int8, "tdpbusd", tile_int8, Vnni, |p| _mm512_load_si512(p.cast()));
+unit!(Int8, "tdpbusd", tile_int8, Vnni, "avx512f", |p| _mm512_load_si512(p.cast()));
 
 /// Not asked yet, refused, permitted.
 static STATE: AtomicU8 = AtomicU8::new(0);

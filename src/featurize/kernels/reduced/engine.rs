@@ -25,9 +25,15 @@ pub(in super::super) struct Engine {
     pub(super) measure: unsafe fn(&Rows),
     /// The level of all pixels.
     pub(super) range: unsafe fn(&Rows) -> Level,
+    /// Where the first convolution is computed so too, and values lie in bfloat16 between layers: what rounds and
+    /// interleaves a row of a picture.
+    pub(in super::super) end_to_end: Option<InterleaveFn>,
     /// Before and after tiles on a thread.
     pub(super) around: Option<[unsafe fn(); 2]>,
 }
+
+/// Rounds and interleaves a row: its first value, floats between planes, channels, where to.
+pub(in super::super) type InterleaveFn = unsafe fn(*const f32, usize, usize, &mut [u16]);
 
 impl Engine {
     pub(in super::super) fn precision(&self) -> Precision {
@@ -188,6 +194,7 @@ macro_rules! engine {
                 pack: PACK,
                 measure,
                 range,
+                end_to_end: None,
                 around: None,
             };
         }
@@ -196,7 +203,7 @@ macro_rules! engine {
         static TILES: [[TileFn; MR]; NB] = [$(engine!(@row $nb, $mr)),+];
     };
     (@row $nb:literal, [$($mr:literal)+]) => { [$(exact::<$mr, $nb>),+] };
-    (@tiles $module:ident, $name:literal, $form:ident, $weights:literal, $tile:path, $around:expr,
+    (@tiles $module:ident, $name:literal, $form:ident, $weights:literal, $tile:path, $first:expr, $around:expr,
      $simd:expr $(, $feature:literal $(, $pack:path)?)?) => {
         mod $module {
             use super::super::tiles;
@@ -217,6 +224,7 @@ macro_rules! engine {
                 pack: PACK,
                 measure,
                 range,
+                end_to_end: $first,
                 around: $around,
             };
         }
@@ -259,11 +267,11 @@ engine!(avx512_vnni_int8, "int8 on AVX512_VNNI", U8, 1, 4, [1 2 3 4 5 6 7 8 9 10
     simd::Avx512::new(), super::super::x86::Vnni::new(), "avx512f,avx512vnni");
 #[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "std"))]
 engine!(@tiles amx_bf16, "bf16 on AMX", Bf16, 2, super::super::amx::tile_bf16,
-    Some([super::super::amx::begin, super::super::amx::end]), simd::Avx512::new(), "avx512f,avx512bw",
+    Some(super::super::interleave::interleave_avx512), Some([super::super::amx::begin, super::super::amx::end]), simd::Avx512::new(), "avx512f,avx512bw",
     super::super::x86::pack_bf16);
 #[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "std"))]
 engine!(@tiles amx_int8, "int8 on AMX", U8, 4, super::super::amx::tile_int8,
-    Some([super::super::amx::begin, super::super::amx::end]), simd::Avx512::new(), "avx512f,avx512bw");
+    None, Some([super::super::amx::begin, super::super::amx::end]), simd::Avx512::new(), "avx512f,avx512bw");
 #[cfg(test)]
 engine!(model_words_bf16, "bf16 on modelled words", Bf16, 1, 2, [1 2 3 4 5], [1 2],
     simd::Plain, super::super::model::Halves);
@@ -271,6 +279,7 @@ engine!(model_words_bf16, "bf16 on modelled words", Bf16, 1, 2, [1 2 3 4 5], [1 
 engine!(model_words_int8, "int8 on modelled words", U8, 1, 4, [1 2 3 4 5], [1 2],
     simd::Plain, super::super::model::Quads);
 #[cfg(test)]
-engine!(@tiles model_tiles_bf16, "bf16 on modelled tiles", Bf16, 2, super::super::model::tile_bf16, None, simd::Plain);
+engine!(@tiles model_tiles_bf16, "bf16 on modelled tiles", Bf16, 2, super::super::model::tile_bf16,
+    Some(super::super::interleave::interleave), None, simd::Plain);
 #[cfg(test)]
-engine!(@tiles model_tiles_int8, "int8 on modelled tiles", U8, 4, super::super::model::tile_int8, None, simd::Plain);
+engine!(@tiles model_tiles_int8, "int8 on modelled tiles", U8, 4, super::super::model::tile_int8, None, None, simd::Plain);

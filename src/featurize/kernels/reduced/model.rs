@@ -77,7 +77,7 @@ unsafe impl<const H: bool> Tiles for Model<H> {
     unsafe fn load<const T: usize>(&mut self, p: *const u32, stride: usize) {
         for (i, row) in self.0[T].iter_mut().enumerate() {
             // SAFETY: the caller's rows.
-            *row = unsafe { p.add(i * stride).cast::<[u32; LANES]>().read() };
+            *row = unsafe { p.byte_add(i * stride).cast::<[u32; LANES]>().read_unaligned() };
         }
     }
     unsafe fn store<const T: usize>(&mut self, p: *mut u32) {

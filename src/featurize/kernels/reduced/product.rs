@@ -5,7 +5,10 @@ use super::super::simd::LANES;
 use super::dot::Tile;
 use super::engine::Engine;
 use super::rows::{Level, Rows};
-use core::ops::Range;
+use core::{ops::Range, ptr};
+
+/// Bytes of a pixel's 16 words.
+pub(in super::super) const PIXEL: usize = 4 * LANES;
 
 /// A product in reduced precision with its weights in place: everything but the pixels.
 #[derive(Clone, Copy)]
@@ -26,12 +29,16 @@ pub(in super::super) struct Reduced<'a> {
     /// Output channel blocks.
     pub(in super::super) blocks: usize,
     pub(in super::super) bounds: Option<[f32; 2]>,
+    /// Whether output and residual are in bfloat16.
+    pub(in super::super) halves: bool,
 }
 
 /// Activations as a product reads them.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Source {
     pub(in super::super) words: *const u32,
+    /// Bytes between pixels; rows are then joined if a pixel has 16 words of its own.
+    pub(in super::super) step: usize,
     /// Of each pixel; `level_step` 0: of all; null in bfloat16.
     pub(in super::super) levels: *const Level,
     pub(in super::super) level_step: usize,
@@ -44,11 +51,21 @@ pub(in super::super) struct Source {
 impl Source {
     /// Pixels of which each has a level, if any.
     pub(in super::super) fn pixels(words: *const u32, levels: *const Level) -> Self {
-        Self { words, levels, level_step: 1, pictures: 1, picture: 0 }
+        Self { levels, level_step: 1, ..Self::overlapping(words, PIXEL) }
+    }
+
+    /// Pixels in bfloat16, of which each begins `step` bytes after the one before.
+    pub(in super::super) fn overlapping(words: *const u32, step: usize) -> Self {
+        Self { words, step, levels: ptr::null(), level_step: 0, pictures: 1, picture: 0 }
     }
 }
 
 impl Reduced<'_> {
+    /// The same with output and residual in bfloat16 or not.
+    pub(in super::super) fn written(self, halves: bool) -> Self {
+        Self { halves, ..self }
+    }
+
     /// The same for some output blocks only; the first is a multiple of [`Engine::nb`]. The output and
     /// residual then begin at the first of them.
     pub(in super::super) fn columns(self, columns: &Range<usize>) -> Self {
@@ -83,12 +100,19 @@ impl Reduced<'_> {
         // Tiles have all their rows or none: short rows fill them with those that follow, and with what is between.
         let pitch = px.a_row / LANES;
         let end = (px.rows - 1) * pitch + px.cols;
-        let joined = self.engine.whole && end.div_ceil(mr) < px.rows * px.cols.div_ceil(mr);
+        let joined =
+            self.engine.whole && a.step == PIXEL && end.div_ceil(mr) < px.rows * px.cols.div_ceil(mr);
         let [rows, cols, pitch] = if joined { [1, end, pitch] } else { [px.rows, px.cols, usize::MAX] };
         let tiles = cols.div_ceil(mr);
-        let (size, larger) = (cols / tiles, cols % tiles);
+        // Of equal width, unless all cost as much as the widest.
+        let (size, larger) = if self.engine.whole { (mr, 0) } else { (cols / tiles, cols % tiles) };
         let [groups, tail] = self.engine.groups(self.channels);
         let depth = self.depth();
+        // Few tiles wait for their weights more than they compute: those of the next panel come nearer meanwhile, the
+        // same part of it with every tile.
+        let serves = a.pictures * rows * tiles;
+        let lines = if self.engine.whole { nb * LANES / serves } else { 0 };
+        let part = lines * depth;
         if let Some([begin, _]) = self.engine.around {
             // SAFETY: `choose` has made sure that tiles are permitted.
             unsafe { begin() }
@@ -96,22 +120,27 @@ impl Reduced<'_> {
         for j in (0..self.blocks).step_by(nb) {
             let at = j * LANES;
             let width = nb.min(self.blocks - j);
+            let mut next = self.b.wrapping_add((at + nb * LANES) * depth);
             for (picture, row) in (0..a.pictures).flat_map(|picture| (0..rows).map(move |row| (picture, row)))
             {
                 let mut x = 0;
                 for i in 0..tiles {
-                    let pixels = size + usize::from(i < larger);
-                    let to = (picture * px.rows + row + x / pitch) * px.c_row + j * px.c_stride;
+                    let pixels = (size + usize::from(i < larger)).min(cols - x);
+                    let block = if self.halves { j / 2 } else { j } * px.c_stride;
+                    let to = (picture * px.rows + row + x / pitch) * px.c_row + block;
                     // SAFETY: within the caller's pixels and blocks.
                     unsafe {
                         (self.engine.tile)(&Tile {
-                            a: a.words.add(picture * a.picture + row * px.a_row + x * LANES),
+                            a: a.words.add(picture * a.picture + row * px.a_row).byte_add(x * a.step),
+                            step: a.step,
                             groups,
                             group_stride: self.group_stride,
                             taps: self.taps.as_ptr(),
                             tap_count: self.taps.len(),
                             tail,
                             b: self.b.add(at * depth),
+                            next,
+                            lines,
                             bias: self.bias.add(at),
                             scale: offset(self.scale, at),
                             total: offset(self.total, at),
@@ -123,6 +152,7 @@ impl Reduced<'_> {
                             column: x % pitch,
                             width: px.cols,
                             pitch,
+                            halves: self.halves,
                             residual: offset(residual, to),
                             bounds: self.bounds,
                             pixels,
@@ -130,6 +160,7 @@ impl Reduced<'_> {
                         });
                     }
                     x += pixels;
+                    next = next.wrapping_add(part);
                 }
             }
         }

@@ -206,6 +206,26 @@ pub(super) unsafe fn pack(form: Form, r: &Rows) {
     }
 }
 
+/// Copies pixels that lie in bfloat16 already: `r.src` and `r.block` are of groups of 16 words.
+///
+/// # Safety
+/// `r.src` is valid for the pixels and groups, `r.dst` likewise.
+pub(in super::super) unsafe fn copy(r: &Rows, groups: usize) {
+    for g in 0..groups {
+        // SAFETY: pixels of group `g`.
+        unsafe {
+            let (src, dst) = (r.src.add(g * r.block).cast::<u32>(), r.dst.add(g * r.group));
+            if r.step == LANES {
+                core::ptr::copy_nonoverlapping(src, dst, r.pixels * LANES);
+                continue;
+            }
+            for p in 0..r.pixels {
+                core::ptr::copy_nonoverlapping(src.add(p * r.step), dst.add(p * LANES), LANES);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@
 //! stand for them.
 
 use super::super::simd::LANES;
-use super::dot::{Dot, Tile, finish};
+use super::dot::{Dot, Tile, finish, finish_halves};
 use core::mem::MaybeUninit;
 
 /// Rows of a tile: pixels of activations and sums, words of weights.
@@ -18,9 +18,13 @@ pub(super) const PIXELS: usize = 2 * ROWS;
 /// # Safety
 /// As [`Dot`]: a value proves that the processor has them and that they are configured on this thread.
 pub(super) unsafe trait Tiles {
+    /// Brings the cache line at `p` into the second-level cache; any address is allowed.
+    fn prefetch(&self, p: *const u32) {
+        let _ = p;
+    }
     /// Sets tile `T` to zeros.
     fn zero<const T: usize>(&mut self);
-    /// Reads tile `T`, rows `stride` words apart.
+    /// Reads tile `T`, rows `stride` bytes apart, wherever they begin.
     ///
     /// # Safety
     /// `p` is valid for 16 words in each of 16 rows.
@@ -55,12 +59,17 @@ pub(super) unsafe fn tile<T: Tiles, D: Dot>(
             (true, 1) => multiply::<T, 2, 1>(tiles, t, sums),
             (true, _) => multiply::<T, 2, 2>(tiles, t, sums),
         }
-        for j in 0..t.blocks {
+        // Both blocks are one in bfloat16.
+        let blocks = if t.halves { 1 } else { t.blocks };
+        for j in 0..blocks {
             let (mut row, mut column) = (0, t.column);
             for m in 0..t.pixels {
                 if column < t.width {
-                    let sum = load(sums.add(((m / ROWS * 2 + j) * ROWS + m % ROWS) * LANES));
-                    finish(d, t, sum, m, j, row + column * LANES);
+                    let sum = |j| load(sums.add(((m / ROWS * 2 + j) * ROWS + m % ROWS) * LANES));
+                    match t.halves {
+                        true => finish_halves(d, t, [sum(0), sum(1)], row + column * LANES),
+                        false => finish(d, t, sum(j), m, j, row + column * LANES),
+                    }
                 }
                 column += 1;
                 if column == t.pitch {
@@ -88,25 +97,29 @@ unsafe fn multiply<T: Tiles, const M: usize, const N: usize>(tiles: &mut T, t: &
     // SAFETY: tiles are read where the caller vouches for, and written to sums.
     unsafe {
         let taps = core::slice::from_raw_parts(t.taps, t.tap_count);
-        let (mut a, mut b) = (t.a, t.b);
+        let (mut a, mut b, mut next) = (t.a, t.b, t.next);
         for _ in 0..t.groups {
             for &tap in taps {
                 let a = a.add(tap as usize);
-                tiles.load::<4>(a, LANES);
-                tiles.load::<6>(b, N * LANES);
+                tiles.load::<4>(a, t.step);
+                tiles.load::<6>(b, 4 * N * LANES);
                 tiles.multiply::<0, 4, 6>();
                 if N > 1 {
-                    tiles.load::<7>(b.add(LANES), N * LANES);
+                    tiles.load::<7>(b.add(LANES), 4 * N * LANES);
                     tiles.multiply::<1, 4, 7>();
                 }
                 if M > 1 {
-                    tiles.load::<5>(a.add(ROWS * LANES), LANES);
+                    tiles.load::<5>(a.byte_add(ROWS * t.step), t.step);
                     tiles.multiply::<2, 5, 6>();
                     if N > 1 {
                         tiles.multiply::<3, 5, 7>();
                     }
                 }
                 b = b.add(ROWS * N * LANES);
+                for _ in 0..t.lines {
+                    tiles.prefetch(next);
+                    next = next.wrapping_add(LANES);
+                }
             }
             a = a.add(t.group_stride);
         }

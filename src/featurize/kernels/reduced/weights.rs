@@ -35,6 +35,25 @@ impl Engine {
     }
 }
 
+/// [`pack`] for interleaved rows: every step takes what its tap's row of the kernel multiplies, columns and channels one
+/// after the other. In bfloat16 only.
+pub(in super::super) fn pack_interleaved(
+    into: &mut Buffer,
+    folded: &Folded<'_>,
+    [channels, out]: [usize; 2],
+    [rows, columns]: [usize; 2],
+    engine: &Engine,
+) {
+    let line = LANES * engine.weights;
+    let steps = (columns * channels).div_ceil(line);
+    words(into, out, [engine.rows(line), rows * steps], engine, |o, i, tap| {
+        let (row, i) = (tap / steps, tap % steps * line + i);
+        let (column, channel) = (i / channels, i % channels);
+        let inside = column < columns;
+        if inside { bf16(folded.at(o, (channel * rows + row) * columns + column) as f32) } else { 0 }
+    });
+}
+
 /// Appends, in integers, `[blocks · 16]` scales and `[blocks · 16]` totals; then a product's weights,
 /// [`Tile::b`](super::dot::Tile::b) panel by panel.
 pub(in super::super) fn pack(
@@ -62,26 +81,36 @@ pub(in super::super) fn pack(
             *total = sum.cast_unsigned();
         }
     }
+    words(into, out, [engine.rows(channels), taps], engine, |o, channel, tap| {
+        if channel >= channels {
+            return 0;
+        }
+        let w = at(o, channel, tap);
+        match scales.get(o) {
+            Some(scale) => (libm::rint(w / scale) as i32).cast_unsigned(),
+            None => bf16(w as f32),
+        }
+    });
+}
+
+/// Appends panels of words: so many steps for every tap, in groups. `part` is what output channel, number of the step's
+/// and tap multiply.
+fn words(
+    into: &mut Buffer,
+    out: usize,
+    [steps, taps]: [usize; 2],
+    engine: &Engine,
+    part: impl Fn(usize, usize, usize) -> u32,
+) {
+    let bits = 32 / engine.weights;
     let word = |o: usize, step: usize, tap: usize| {
-        let part = |i: usize| {
-            let channel = step * engine.weights + i;
-            if o >= out || channel >= channels {
-                return 0;
-            }
-            let w = at(o, channel, tap);
-            match scales.get(o) {
-                Some(scale) => (libm::rint(w / scale) as i32).cast_unsigned(),
-                None => bf16(w as f32),
-            }
-        };
-        let bits = 32 / engine.weights;
+        let part = |i: usize| if o < out { part(o, step * engine.weights + i, tap) } else { 0 };
         (0..engine.weights).fold(0, |word, i| word | (part(i) & (u32::MAX >> (32 - bits))) << (bits * i))
     };
-    let [groups, tail] = engine.groups(channels);
-    let group = LANES / engine.words;
-    let order = rows(groups * group + tail, taps, group);
+    let blocks = out.div_ceil(LANES);
+    let order = rows(steps, taps, LANES / engine.words);
     let start = into.len();
-    into.extend_zeros(engine.rows(channels) * taps * blocks * LANES);
+    into.extend_zeros(steps * taps * blocks * LANES);
     let mut words = into.as_mut_words()[start..].iter_mut();
     for first in (0..blocks).step_by(engine.nb) {
         let columns = first * LANES..(first + engine.nb).min(blocks) * LANES;

@@ -45,8 +45,7 @@ pub(super) unsafe fn pack_bf16(r: &Rows) {
                     true => _mm512_loadu_ps(src.add(r.block)),
                     false => _mm512_setzero_ps(),
                 };
-                let pairs = core::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
-                _mm512_storeu_si512(r.dst.add(g * r.group + p * LANES).cast(), pairs);
+                _mm512_storeu_si512(r.dst.add(g * r.group + p * LANES).cast(), halves(low, high));
             }
         }
     }
@@ -117,7 +116,7 @@ unsafe fn value512(sum: __m512i, t: &Tile, level: Level, block: usize) -> __m512
 /// the type's proof covers.
 macro_rules! dot512 {
     ($type:ident, $sums:ty, $zero:expr, |$a:ident, $b:ident, $sum:ident| $dot:expr,
-     |$t:ident, $level:ident, $block:ident| $value:expr) => {
+     |$t:ident, $level:ident, $block:ident| $value:expr $(, { $($own:tt)+ })?) => {
         // SAFETY: constructing the type is unsafe and demands the instructions.
         unsafe impl Dot for $type {
             type S = Avx512;
@@ -152,6 +151,7 @@ macro_rules! dot512 {
                 // SAFETY: the caller's promise; the value proves AVX-512F.
                 unsafe { $value }
             }
+            $($($own)+)?
         }
     };
 }
@@ -166,8 +166,34 @@ dot512!(
         core::mem::transmute::<__m512i, __m512bh>(a),
         core::mem::transmute::<__m512i, __m512bh>(b)
     ),
-    |t, _level, block| _mm512_add_ps(sum, _mm512_loadu_ps(t.bias.add(block * LANES)))
+    |t, _level, block| _mm512_add_ps(sum, _mm512_loadu_ps(t.bias.add(block * LANES))),
+    {
+        #[inline(always)]
+        unsafe fn load_halves(self, p: *const u32) -> [__m512; 2] {
+            // SAFETY: the caller's pointer is valid for two half registers; the value proves AVX-512F.
+            let wide = |i: usize| unsafe {
+                let half = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast::<__m256i>().add(i)));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(half))
+            };
+            [wide(0), wide(1)]
+        }
+        #[inline(always)]
+        unsafe fn store_halves(self, p: *mut u32, [low, high]: [__m512; 2]) {
+            // SAFETY: the caller's pointer is valid for 16 words; the value proves AVX512_BF16.
+            unsafe { _mm512_storeu_si512(p.cast(), halves(low, high)) }
+        }
+    }
 );
+
+/// Both rounded to bfloat16, one after the other.
+///
+/// # Safety
+/// The processor supports AVX512_BF16.
+#[inline(always)]
+pub(super) unsafe fn halves(low: __m512, high: __m512) -> __m512i {
+    // SAFETY: the caller's promise; all 512 bits are 32 halves.
+    unsafe { core::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
+}
 dot512!(
     Vnni,
     __m512i,
@@ -234,6 +260,7 @@ unsafe impl Dot for Pairs256 {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
+    use super::super::model::Halves;
     use super::super::rows::{Form, pack};
     use super::*;
     use alloc::vec;
@@ -268,6 +295,44 @@ mod tests {
                 pack_bf16(&rows(found.as_mut_ptr()));
             }
             assert_eq!(found, expected, "{blocks} blocks");
+        }
+    }
+
+    #[test]
+    fn halves_are_those_of_plain_rust() {
+        if !std::is_x86_feature_detected!("avx512bf16") {
+            return;
+        }
+        let value = |i: usize| ((i as u32).wrapping_mul(0x9e37_79b9) >> 8) as f32 / 1e6 - 8.0;
+        let blocks: [[f32; LANES]; 2] = [0, LANES].map(|first| core::array::from_fn(|i| value(first + i)));
+        // SAFETY: the instructions are there; sixteen words and floats are read and written.
+        unsafe {
+            let [mut expected, mut found] = [[0u32; LANES]; 2];
+            Halves.store_halves(expected.as_mut_ptr(), blocks);
+            own_halves(found.as_mut_ptr(), blocks);
+            assert_eq!(found, expected);
+            let mut back = [[0.0; LANES]; 2];
+            own_back(found.as_ptr(), &mut back);
+            assert_eq!(back, Halves.load_halves(found.as_ptr()));
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    unsafe fn own_halves(to: *mut u32, [low, high]: [[f32; LANES]; 2]) {
+        // SAFETY: the caller's words; arrays of sixteen floats.
+        unsafe {
+            let values = [low, high].map(|v| _mm512_loadu_ps(v.as_ptr()));
+            Bf16Dot::new().store_halves(to, values);
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    unsafe fn own_back(from: *const u32, to: &mut [[f32; LANES]; 2]) {
+        // SAFETY: the caller's words; arrays of sixteen floats.
+        unsafe {
+            let [low, high] = Bf16Dot::new().load_halves(from);
+            _mm512_storeu_ps(to[0].as_mut_ptr(), low);
+            _mm512_storeu_ps(to[1].as_mut_ptr(), high);
         }
     }
 }

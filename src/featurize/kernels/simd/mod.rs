@@ -60,6 +60,22 @@ pub(super) unsafe trait Simd: Copy {
     /// # Safety
     /// `p` is valid for reading 16 words.
     unsafe fn load_bf16(self, p: *const u32) -> [Self::V; 2];
+    /// The same to `p`, of values that are bfloat16.
+    ///
+    /// # Safety
+    /// `p` is valid for writing 16 words.
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut u32, pairs: [Self::V; 2]) {
+        let [low, high] = pairs.map(|v| {
+            let mut lanes = [0.0f32; LANES];
+            // SAFETY: an array of 16 floats is written.
+            unsafe { self.store(lanes.as_mut_ptr(), v) }
+            lanes.map(f32::to_bits)
+        });
+        let words: [u32; LANES] = core::array::from_fn(|i| low[i] >> 16 | high[i] & 0xffff_0000);
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<[u32; LANES]>().write_unaligned(words) }
+    }
     /// The largest lane; any of them where one is NaN.
     #[inline(always)]
     fn largest(self, v: Self::V) -> f32 {

@@ -12,6 +12,7 @@ use super::super::weights::WeightSource;
 #[cfg(feature = "std")]
 use super::Team;
 use super::{Isa, Plan, PlanOptions, Precision};
+use super::{group::groups, halves::Halves};
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec, vec::Vec};
 
@@ -84,6 +85,10 @@ fn worst_error_on(
 ) -> (f64, &'static str) {
     let expected = reference::run(graph, weights, input, options.precision);
     let norm = libm::sqrt(expected.iter().map(|x| x * x).sum::<f64>()).max(1e-30);
+    let end_to_end = |engine| {
+        let halves = Halves::new(graph, &groups(graph), engine);
+        reference::run_with(graph, weights, input, options.precision, Some(&halves))
+    };
     Isa::ALL
         .into_iter()
         .filter(|isa| isa.is_supported())
@@ -101,6 +106,8 @@ fn worst_error_on(
                 team.run(&plan, input, &mut together).unwrap();
                 assert_eq!(together, features, "{}, {threads} threads", plan.arithmetic());
             }
+            let engine = plan.engine.filter(|engine| engine.end_to_end.is_some());
+            let expected = engine.map_or_else(|| expected.clone(), end_to_end);
             let error: f64 =
                 features.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b) * (f64::from(*a) - b)).sum();
             (libm::sqrt(error) / norm, plan.arithmetic())

@@ -1,10 +1,10 @@
 //! Every way to compute a reduced precision against rounded operands in f64, and its effect on networks.
 
-use super::super::super::network::{Activation, Conv, Graph, Linear, Op, Padding, Value};
+use super::super::super::network::{Activation, Conv, FlattenOrder, Graph, Linear, Op, Padding, Pool, Value};
 use super::super::super::network::{NetworkKind, NetworkSpec, Tap, Variant};
 use super::super::super::weights::WeightSource;
 use super::super::layer::Kind;
-use super::{Isa, Plan, PlanOptions, Precision, Seeded, reference, uniform, worst_error_on};
+use super::{Isa, Plan, PlanOptions, Precision, Seeded, plans, reference, uniform, worst_error_on};
 use crate::Result;
 use alloc::{borrow::Cow, string::String, vec, vec::Vec};
 use proptest::prelude::*;
@@ -77,6 +77,36 @@ fn pictures_that_share_a_panel() {
         let plan = Plan::new(&graph, &Grid(5), &options).unwrap();
         let shared = plan.layers.iter().any(|layer| matches!(&layer.kind, Kind::Conv(c) if c.together == 4));
         assert!(shared, "one picture after the other: this tests nothing");
+    }
+}
+
+/// Values that lie in bfloat16 between layers: sums, pooled, flattened, strided, with odd numbers of blocks. All weights
+/// are coarse, so that sums are exact and everything rounds alike.
+#[test]
+fn end_to_end() {
+    for (at, channels) in [7, 40, 70].into_iter().enumerate() {
+        for (stride, kernel) in [([1, 1], 3), ([2, 1], 3), ([2, 2], 1), ([1, 2], 2)] {
+            let mut graph = Graph::new([3, 11, 9 + at]);
+            let first = Conv { stride, padding: Padding::all(1), ..conv("lift", 3, channels, [5, 4]) };
+            let first = Conv { activation: Activation::Relu, ..first };
+            let x = graph.push(Value::Input, Op::Conv(first)).unwrap();
+            let sum = Conv {
+                padding: Padding::all(1),
+                residual: Some(x),
+                ..conv("lift.a", channels, channels, [3, 3])
+            };
+            let y = graph.push(x, Op::Conv(sum)).unwrap();
+            let y = graph
+                .push(y, Op::Conv(Conv { residual: Some(x), ..conv("lift.b", channels, channels, [1, 1]) }))
+                .unwrap();
+            let pool = Pool { kernel: [3, 2], stride: [2, 1], padding: Padding::all(1) };
+            let y = graph.push(y, Op::MaxPool(pool)).unwrap();
+            let c = Conv { padding: Padding::all(1), stride, ..conv("lift.c", channels, 35, [kernel; 2]) };
+            let y = graph.push(y, Op::Conv(c)).unwrap();
+            let pooled = if at == 1 { Op::AdaptiveAvgPool([2, 2]) } else { Op::Flatten(FlattenOrder::Hwc) };
+            graph.push(y, pooled).unwrap();
+            check(&graph, 23, 3, 2).unwrap();
+        }
     }
 }
 
@@ -172,12 +202,13 @@ fn networks() {
                     continue;
                 }
                 let options = PlanOptions { isa, amx, precision, micro_batch: 2, ..Default::default() };
-                let plan = Plan::new(&graph, &Seeded(5), &options).unwrap();
-                assert_eq!(plan.precision(), precision);
-                let mut features = vec![0.0; expected.len()];
-                plan.run(&mut plan.workspace().unwrap(), &input, &mut features).unwrap();
-                let error = distance(&features, &expected);
-                assert!((1e-5..limit).contains(&error), "{spec} {}: {error:e}", plan.arithmetic());
+                for plan in plans(&graph, &Seeded(5), options) {
+                    assert_eq!(plan.precision(), precision);
+                    let mut features = vec![0.0; expected.len()];
+                    plan.run(&mut plan.workspace().unwrap(), &input, &mut features).unwrap();
+                    let error = distance(&features, &expected);
+                    assert!((1e-5..limit).contains(&error), "{spec} {}: {error:e}", plan.arithmetic());
+                }
             }
         }
     }

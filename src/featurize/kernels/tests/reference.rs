@@ -2,7 +2,7 @@
 
 use super::super::super::network::{Activation, Conv, FlattenOrder, Graph, Linear, Op, Pool, Value};
 use super::super::super::weights::WeightSource;
-use super::super::Precision;
+use super::super::{Precision, halves::Halves};
 use super::round;
 use alloc::{format, vec, vec::Vec};
 
@@ -12,6 +12,17 @@ pub(super) fn run(
     weights: &dyn WeightSource,
     input: &[f32],
     precision: Precision,
+) -> Vec<f64> {
+    run_with(graph, weights, input, precision, None)
+}
+
+/// The same in bfloat16 from end to end, if values are told that lie so between layers.
+pub(super) fn run_with(
+    graph: &Graph,
+    weights: &dyn WeightSource,
+    input: &[f32],
+    precision: Precision,
+    halves: Option<&Halves>,
 ) -> Vec<f64> {
     let picture: usize = graph.input_shape().iter().product();
     input
@@ -29,11 +40,8 @@ pub(super) fn run(
                 let src = get(node.input);
                 let out = match &node.op {
                     Op::Conv(c) => {
-                        let rounded = if c.groups > 1 || node.input == Value::Input {
-                            Precision::F32
-                        } else {
-                            precision
-                        };
+                        let full = c.groups > 1 || node.input == Value::Input && halves.is_none();
+                        let rounded = if full { Precision::F32 } else { precision };
                         conv(c, weights, src, c.residual.map(get), (from, to), rounded)
                     }
                     Op::MaxPool(p) => max_pool(p, src, from, to),
@@ -41,7 +49,8 @@ pub(super) fn run(
                     Op::Flatten(order) => flatten(*order, src, from),
                     Op::Linear(l) => linear(l, weights, src, precision),
                 };
-                values.push(out);
+                let kept = halves.is_some_and(|halves| halves.contains(Value::Node(i)));
+                values.push(if kept { round::activations(&out, 1, true, Precision::Bf16) } else { out });
             }
             values.pop().unwrap()
         })
