@@ -222,6 +222,11 @@ impl Pixels {
     pub(super) fn run(cols: usize, c_stride: usize) -> Self {
         Self { rows: 1, cols, a_row: 0, c_row: 0, c_stride }
     }
+
+    /// A strip of whole rows of an output `cols` wide, read `a_row` floats apart.
+    pub(super) fn strip(rows: usize, cols: usize, a_row: usize, c_stride: usize) -> Self {
+        Self { rows, cols, a_row, c_row: cols * LANES, c_stride }
+    }
 }
 
 impl Product<'_> {

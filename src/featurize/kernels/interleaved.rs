@@ -143,13 +143,7 @@ impl Run<'_> {
                         right.fill(0);
                         (conv.interleave)(a.add((i * channels * h + iy) * w), h * w, channels, to);
                     }
-                    let px = Pixels {
-                        rows,
-                        cols: ow,
-                        a_row: conv.row_step() * conv.line,
-                        c_row: ow * LANES,
-                        c_stride: plane,
-                    };
+                    let px = Pixels::strip(rows, ow, conv.row_step() * conv.line, plane);
                     let step = conv.stride[1] * channels * size_of::<u16>();
                     product.run(Source::overlapping(words, step), c.add(at), offset(r, at), px);
                 }

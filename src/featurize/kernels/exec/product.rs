@@ -142,8 +142,7 @@ impl Run<'_> {
                             pad_row(conv, dst.add(conv.place(r)), row, w);
                         }
                     }
-                    let px =
-                        Pixels { rows, cols: ow, a_row: conv.line(), c_row: ow * LANES, c_stride: plane };
+                    let px = Pixels::strip(rows, ow, conv.line(), plane);
                     product.run(self.scratch, c.add(at), offset(r, at), px);
                 }
             }

@@ -58,6 +58,7 @@ impl Run<'_> {
         }
     }
 
+    /// A product of the weights at these places, its output in `f32`.
     pub(in super::super) fn reduced<'t>(
         &self,
         engine: &'static Engine,
@@ -147,8 +148,7 @@ impl Run<'_> {
                             }
                         }
                     }
-                    let px =
-                        Pixels { rows, cols: ow, a_row: conv.line(), c_row: ow * LANES, c_stride: plane };
+                    let px = Pixels::strip(rows, ow, conv.line(), plane);
                     let block = columns.start / layer.output.per_block();
                     let at = block * plane + (first * oh + y) * ow * LANES;
                     let levels = levels.as_ptr();
