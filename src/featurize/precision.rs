@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The number format that a network's products are computed in.
 ///
 /// On the CPU it is about the 1 × 1 and dense convolutions and the linear layers: nearly all of the work.
-/// The first convolution, depthwise filters, sums, pooling and what lies between layers stay `f32`. Which
-/// instructions compute it is the processor's matter; results agree on all of them within rounding of
-/// the `f32` parts. A GPU computes all of a network in [`F16`](Self::F16), if in anything but `f32`.
+/// The first convolution, depthwise filters, sums, pooling and what lies between layers stay `f32`, but in
+/// [`Bf16`](Self::Bf16) on AMX. Which instructions compute it is the processor's matter; results agree on all of
+/// them within rounding of the `f32` parts, with that one exception within bfloat16's. A GPU computes all of a network in [`F16`](Self::F16), if in anything but `f32`.
 ///
 /// ```
 /// use fruitcore::featurize::Precision;
@@ -34,8 +34,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Weights and activations rounded to bfloat16 (8 bits of significand, to nearest even), sums in
-    /// `f32`. On AMX sums are rounded between layers, too, and the first convolution's operands; elsewhere that one
-    /// and residual sums stay `f32`. Measured on photographs it makes no difference: the weights' rounding is larger.
+    /// `f32`. On AMX values are rounded between layers, too, residual sums among them, and the first convolution's
+    /// operands. Measured on photographs that hardly adds to the error: the weights' rounding is larger.
     Bf16,
     /// Weights in 8 bits with a scale for each output channel, symmetric. Activations in 8 bits with a
     /// scale and a zero point, measured on the spot and so without calibration: for each pixel before a

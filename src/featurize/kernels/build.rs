@@ -88,10 +88,7 @@ impl<'g> Builder<'g, '_> {
         for (g, group) in groups.iter().cloned().enumerate() {
             let late = g >= first;
             self.together = if late { self.options.micro_batch } else { 1 };
-            let place = |v: Value| match halves.contains(v) {
-                true => Place::Halves(place(v, late)),
-                false => Place::Arena(place(v, late)),
-            };
+            let place = |v: Value| halves.place(v, place(v, late));
             let (first, last) = (&nodes[group.start], &nodes[group.end - 1]);
             let planar = first.input == Value::Input && matches!(&first.op, Op::Conv(c) if c.groups == 1);
             let (from, to) = (self.shape(first.input), self.shape(Value::Node(group.end - 1)));
@@ -104,6 +101,7 @@ impl<'g> Builder<'g, '_> {
             };
             let input = if planar { Place::Input } else { place(first.input) };
             let output = place(Value::Node(group.end - 1));
+            debug_assert!(!output.is_halves() || kind.writes_halves(), "{name}");
             let weights = self.packed.floats() - packed;
             layers.push(Layer { name, kind, input, residual, output, from, to, operations, weights });
             if !late {
@@ -113,14 +111,11 @@ impl<'g> Builder<'g, '_> {
         let last_early = first.checked_sub(1).and_then(|g| groups.get(g));
         let cut = last_early.map_or_else(Cut::default, |group| {
             let value = Value::Node(group.end - 1);
-            let place = |offset| match halves.contains(value) {
-                true => Place::Halves(offset),
-                false => Place::Arena(offset),
-            };
-            Cut::new(before, arenas.both(lifetimes.slot(value)).map(place), self.shape(value))
+            let places = arenas.both(lifetimes.slot(value)).map(|offset| halves.place(value, offset));
+            Cut::new(before, places, self.shape(value))
         });
         let last = nodes.len().checked_sub(1).map_or(Value::Input, Value::Node);
-        let output = (self.shape(last), Place::Arena(place(last, true)));
+        let output = (self.shape(last), halves.place(last, place(last, true)));
         // What is too large stays so.
         let whole = |n: usize| n.checked_next_multiple_of(LANES).unwrap_or(usize::MAX);
         let plan = Plan {

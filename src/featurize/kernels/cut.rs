@@ -25,7 +25,8 @@ pub(super) fn cut(graph: &Graph, groups: &[Group], lifetimes: &Lifetimes, micro_
         if weights > 0 && weights < values {
             break;
         }
-        if g == 0 || lifetimes.passing(g) == 1 {
+        let before = g.checked_sub(1).map(|before| Value::Node(groups[before].end - 1));
+        if before.is_none_or(|value| lifetimes.passes_alone(value, g)) {
             best = g;
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::network::{Conv, Graph, Op, Padding, Value};
 use super::arena::Slot;
-use super::halves::{Halves, index};
+use super::halves::Halves;
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
@@ -77,6 +77,14 @@ pub(super) struct Lifetimes {
     slot_of: Vec<usize>,
 }
 
+/// Place of a value in lists of all: the input, then the nodes.
+pub(super) fn index(value: Value) -> usize {
+    match value {
+        Value::Input => 0,
+        Value::Node(i) => i + 1,
+    }
+}
+
 impl Lifetimes {
     /// Group `g` runs in step `g + 1`; step 0 blocks the input if a layer needs that.
     pub(super) fn new(graph: &Graph, groups: &[Group], blocked_input: bool, halves: &Halves) -> Self {
@@ -122,9 +130,10 @@ impl Lifetimes {
         Self { slots, slot_of }
     }
 
-    /// How many slots hold something between group `g` and the one before.
-    pub(super) fn passing(&self, g: usize) -> usize {
-        self.slots.iter().filter(|s| s.size > 0 && s.first <= g && s.last > g).count()
+    /// Whether `value`, written by the group before group `g`, is all that this and later ones read.
+    pub(super) fn passes_alone(&self, value: Value, g: usize) -> bool {
+        let passes = |s: &Slot| s.size > 0 && s.first <= g && s.last > g;
+        passes(&self.slots[self.slot(value)]) && self.slots.iter().filter(|s| passes(s)).count() == 1
     }
 
     pub(super) fn slot(&self, value: Value) -> usize {

@@ -1,13 +1,13 @@
 //! Which values lie in bfloat16 between the layers.
 //!
-//! Where products read bfloat16 and nothing else does, a value is rounded when it is written instead of when it is
-//! read: half of the bytes, and nothing to convert. It then lies as products read it, 32 channels a pixel:
+//! A value that products read in bfloat16, and besides them only sums and pooling, is rounded when it is written instead of
+//! when it is read: half of the bytes, and nothing to convert. It then lies as products read it, 32 channels a pixel:
 //! `[⌈c / 32⌉][n][h][w][32]`, in the place of `f32`'s blocks of 16.
 
 use super::super::network::{Conv, Graph, Op, Value};
-use super::group::{Group, is_identity};
+use super::group::{Group, index, is_identity};
 use super::interleaved;
-use super::layer::blocks;
+use super::layer::{Place, blocks};
 use super::reduced::Engine;
 use super::simd::LANES;
 use alloc::{vec, vec::Vec};
@@ -18,13 +18,6 @@ pub(super) struct Halves {
     of: Vec<bool>,
     /// Floats beyond a value's last that a product's tile may read.
     beyond: usize,
-}
-
-pub(super) fn index(value: Value) -> usize {
-    match value {
-        Value::Input => 0,
-        Value::Node(i) => i + 1,
-    }
 }
 
 impl Halves {
@@ -85,6 +78,11 @@ impl Halves {
         self.of.get(index(value)).is_some_and(|&halves| halves)
     }
 
+    /// The place of a value that lies so far into an arena.
+    pub(super) fn place(&self, value: Value, offset: usize) -> Place {
+        if self.contains(value) { Place::Halves(offset) } else { Place::Arena(offset) }
+    }
+
     /// Floats that a value takes, of so many channels and pixels.
     pub(super) fn floats(&self, value: Value, channels: usize, pixels: usize) -> usize {
         match self.contains(value) {
@@ -98,7 +96,7 @@ impl Halves {
 mod tests {
     use super::super::super::Precision;
     use super::super::super::network::{NetworkKind, NetworkSpec, Tap};
-    use super::super::layer::{Kind, Place};
+    use super::super::layer::Kind;
     use super::super::{Isa, PlanOptions, build, isa, reduced};
     use super::*;
 

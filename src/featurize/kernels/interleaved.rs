@@ -2,28 +2,29 @@
 //!
 //! Rows of planar pictures are rounded and interleaved in scratch, `[x][c]`. What a row of the kernel multiplies then
 //! lies together, and the next output pixel's begins some channels later: a tile reads its pixels where they overlap,
-//! and nothing is copied for each tap.
+//! and nothing is copied for each tap. Where a row of the kernel fills no whole step, weights of zero multiply the numbers
+//! that follow: a pixel that is infinite or NaN shows in a few more places than it would in `f32`.
 
 use super::super::network::{Conv, Padding};
 use super::exec::Run;
 use super::gemm::{Pixels, offset};
-use super::layer::{Layer, NEAR, input_row, too_large};
+use super::layer::{Down, Layer, NEAR, too_large};
 use super::reduced::{Engine, InterleaveFn, Source};
 use super::simd::LANES;
 use crate::Result;
 use alloc::vec::Vec;
 
 /// Numbers in a line of words: what a step of a product takes of a pixel.
-const LINE: usize = 2 * LANES;
+pub(super) const LINE: usize = 2 * LANES;
 
 /// Whether a tile's pixels are no further from each other than blocked ones.
 pub(super) fn fits(c: &Conv) -> bool {
-    c.channels_in * c.stride[1] <= LINE
+    c.channels_in.checked_mul(c.stride[1]).is_some_and(|numbers| numbers <= LINE)
 }
 
-/// Steps that a kernel's row takes.
-pub(super) fn steps(c: &Conv) -> usize {
-    (c.channels_in * c.kernel[1]).div_ceil(LINE)
+/// Steps that a kernel's row of so many columns takes.
+pub(super) fn steps(channels: usize, columns: usize) -> usize {
+    channels.saturating_mul(columns).div_ceil(LINE)
 }
 
 /// Of planar pictures.
@@ -56,7 +57,7 @@ impl InterleavedLayer {
         engine: &'static Engine,
         interleave: InterleaveFn,
     ) -> Result<Self> {
-        let steps = steps(c);
+        let steps = steps(c.channels_in, c.kernel[1]);
         let numbers =
             (ow - 1).checked_mul(c.stride[1] * c.channels_in).and_then(|n| n.checked_add(steps * LINE));
         let line = numbers.map_or(usize::MAX, |n| n.div_ceil(2)).checked_next_multiple_of(LANES);
@@ -79,7 +80,7 @@ impl InterleavedLayer {
             line,
             strip: 1,
         };
-        let rows = (NEAR / line).saturating_sub(c.kernel[0]) / layer.row_step() + 1;
+        let rows = (NEAR / line).saturating_sub(c.kernel[0]) / layer.down().step() + 1;
         // Strips of equal height.
         layer.strip = oh.div_ceil(oh.div_ceil(rows));
         if layer.taps.try_reserve_exact(c.kernel[0] * steps).is_err() {
@@ -91,19 +92,13 @@ impl InterleavedLayer {
         Ok(layer)
     }
 
-    /// Rows from one output row to the next.
-    fn row_step(&self) -> usize {
-        self.stride[0].min(self.kernel[0])
-    }
-
-    /// Rows of scratch for `strip` output rows.
-    fn rows(&self, strip: usize) -> usize {
-        (strip - 1) * self.row_step() + self.kernel[0]
+    fn down(&self) -> Down {
+        Down { kernel: self.kernel[0], stride: self.stride[0], top: self.padding.top }
     }
 
     /// Words, with those a last tile may read beyond.
     pub(super) fn scratch(&self) -> usize {
-        (self.rows(self.strip) * self.line).saturating_add((self.engine.mr + 1) * LANES)
+        (self.down().rows(self.strip) * self.line).saturating_add((self.engine.mr + 1) * LANES)
     }
 }
 
@@ -119,7 +114,7 @@ impl Run<'_> {
         let product = product.written(layer.output.is_halves());
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
         let (plane, words) = (self.n * oh * ow * LANES, self.scratch.cast::<u32>());
-        let before = channels * conv.padding.left;
+        let (before, down) = (channels * conv.padding.left, conv.down());
         for i in 0..self.n {
             let end = own.end.saturating_sub(i * oh).min(oh);
             for y in (own.start.saturating_sub(i * oh)..end).step_by(conv.strip) {
@@ -128,11 +123,10 @@ impl Run<'_> {
                 // SAFETY: the strip's input rows go to scratch, which holds `strip` rows' worth; output rows
                 // `y..y + rows` of picture `i` are inside.
                 unsafe {
-                    for row in 0..conv.rows(rows) {
+                    for row in 0..down.rows(rows) {
                         let to = words.add(row * conv.line).cast::<u16>();
                         let to = core::slice::from_raw_parts_mut(to, 2 * conv.line);
-                        let size = [conv.kernel[0], conv.stride[0]];
-                        let Some(iy) = input_row(size, conv.padding.top, y, row, h) else {
+                        let Some(iy) = down.input_row(y, row, h) else {
                             to.fill(0);
                             continue;
                         };
@@ -143,7 +137,7 @@ impl Run<'_> {
                         right.fill(0);
                         (conv.interleave)(a.add((i * channels * h + iy) * w), h * w, channels, to);
                     }
-                    let px = Pixels::strip(rows, ow, conv.row_step() * conv.line, plane);
+                    let px = Pixels::strip(rows, ow, down.step() * conv.line, plane);
                     let step = conv.stride[1] * channels * size_of::<u16>();
                     product.run(Source::overlapping(words, step), c.add(at), offset(r, at), px);
                 }

@@ -239,8 +239,7 @@ impl Run<'_> {
     unsafe fn project_channels(&self, layer: &Layer, v: &InvertedLayer) {
         let [_, oh, ow] = v.to;
         let (c, r, deep) = (self.write(layer.output), self.residual(layer), oh * ow * LANES);
-        let out = blocks(v.project.sizes[1]);
-        let (columns, own) = self.share.divide(out, self.plan.nb(), oh * ow, self.plan.kernels.mr);
+        let (columns, own) = self.divide_product(&v.project, oh * ow);
         let to = columns.start * deep + own.start * LANES;
         // SAFETY: the common memory holds every filtered channel; this share's pixels are inside the output.
         unsafe {

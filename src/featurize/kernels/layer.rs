@@ -86,7 +86,11 @@ impl Layer {
         match &self.kind {
             Kind::Product(p) => p.engine.is_none() || self.input.is_halves(),
             // Divided by columns, each share copies all of the input into its scratch.
-            Kind::Conv(c) => c.engine.is_none() && !prefers_columns(blocks(c.sizes[1]), n * h * w),
+            Kind::Conv(c) => {
+                let copies = c.engine.is_none() || self.input.is_halves();
+                copies && !prefers_columns(blocks(c.sizes[1]), n * h * w)
+            }
+            Kind::Interleaved(_) => false,
             Kind::Winograd(v) => v.few.is_some() || !prefers_columns(blocks(v.sizes[1]), n * v.tiles.count()),
             Kind::Inverted(_) => false,
             _ => true,
@@ -131,6 +135,18 @@ impl Kind {
             Self::MaxPool(_) => "max_pool",
             Self::AvgPool => "avg_pool",
             Self::Flatten(_) => "flatten",
+        }
+    }
+}
+
+impl Kind {
+    /// Whether it can write its output in bfloat16.
+    pub(super) fn writes_halves(&self) -> bool {
+        match self {
+            Self::Product(p) => p.engine.is_some(),
+            Self::Conv(c) => c.engine.is_some(),
+            Self::Interleaved(_) | Self::MaxPool(_) => true,
+            _ => false,
         }
     }
 }
@@ -272,23 +288,17 @@ impl ConvLayer {
 
     /// Floats between phases.
     pub(super) fn phase(&self) -> usize {
-        self.rows(self.strip).next_multiple_of(self.row_step()) * self.line()
+        self.down().rows(self.strip).next_multiple_of(self.down().step()) * self.line()
     }
 
     /// Where a row is in each phase: after those of the same remainder that output rows read one after the other.
     pub(super) fn place(&self, row: usize) -> usize {
-        let step = self.row_step();
-        (row % step * self.rows(self.strip).div_ceil(step) + row / step) * self.line()
+        let step = self.down().step();
+        (row % step * self.down().rows(self.strip).div_ceil(step) + row / step) * self.line()
     }
 
-    /// Rows from one output row to the next.
-    fn row_step(&self) -> usize {
-        self.stride[0].min(self.kernel[0])
-    }
-
-    /// Rows of scratch for `strip` output rows.
-    pub(super) fn rows(&self, strip: usize) -> usize {
-        (strip - 1) * self.row_step() + self.kernel[0]
+    pub(super) fn down(&self) -> Down {
+        Down { kernel: self.kernel[0], stride: self.stride[0], top: self.padding.top }
     }
 
     /// Floats between channel groups in scratch.
@@ -313,24 +323,34 @@ impl ConvLayer {
         let to = (width + left).saturating_sub(phase).div_ceil(stride).min(self.pitch);
         from..to.max(from)
     }
-
-    /// Input row, of `height`, of scratch row `r` in the strip from output row `y`; none in the padding.
-    pub(super) fn input_row(&self, y: usize, r: usize, height: usize) -> Option<usize> {
-        input_row([self.kernel[0], self.stride[0]], self.padding.top, y, r, height)
-    }
 }
 
-/// Input row, of `height`, of row `r` of those that the output rows from `y` on read, one after the other; none in
-/// the padding.
-pub(super) fn input_row(
-    [kernel, stride]: [usize; 2],
-    top: usize,
-    y: usize,
-    r: usize,
-    height: usize,
-) -> Option<usize> {
-    let padded = if kernel <= stride { (y + r / kernel) * stride + r % kernel } else { y * stride + r };
-    padded.checked_sub(top).filter(|&row| row < height)
+/// How a kernel goes down a picture, of which scratch holds only the rows that it reads.
+#[derive(Clone, Copy)]
+pub(super) struct Down {
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    /// Rows of padding above.
+    pub(super) top: usize,
+}
+
+impl Down {
+    /// Rows from one output row to the next.
+    pub(super) fn step(self) -> usize {
+        self.stride.min(self.kernel)
+    }
+
+    /// Rows that so many output rows read.
+    pub(super) fn rows(self, strip: usize) -> usize {
+        (strip - 1) * self.step() + self.kernel
+    }
+
+    /// Input row, of `height`, of row `r` of those that output rows from `y` on read; none in the padding.
+    pub(super) fn input_row(self, y: usize, r: usize, height: usize) -> Option<usize> {
+        let Self { kernel, stride, top } = self;
+        let padded = if kernel <= stride { (y + r / kernel) * stride + r % kernel } else { y * stride + r };
+        padded.checked_sub(top).filter(|&row| row < height)
+    }
 }
 
 pub(super) fn too_large(name: &str) -> Error {

@@ -4,6 +4,7 @@ use super::super::fold::Folded;
 use super::super::network::{Activation, Conv, Linear, Padding};
 use super::super::weights::{Checked, WeightSource};
 use super::buffer::Buffer;
+use super::interleaved;
 use super::layer::blocks;
 use super::pack;
 use super::reduced::{self, Engine};
@@ -133,15 +134,8 @@ impl<'g> Packing<'g> {
             }
             Form::Interleaved(engine) => {
                 let [rows, columns] = op.kernel();
-                let line = LANES * engine.weights;
-                (
-                    0,
-                    columns
-                        .saturating_mul(channels)
-                        .div_ceil(line)
-                        .saturating_mul(rows)
-                        .saturating_mul(LANES),
-                )
+                let taps = interleaved::steps(channels, columns).saturating_mul(rows);
+                (0, taps.saturating_mul(engine.rows(interleaved::LINE)))
             }
         };
         // Saturated sums find no memory.

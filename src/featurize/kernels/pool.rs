@@ -1,4 +1,4 @@
-//! Pooling on blocks of 16 channels.
+//! Pooling on blocks of 16 channels, in bfloat16 of 32.
 
 use super::simd::{LANES, Simd};
 

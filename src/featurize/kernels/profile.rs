@@ -1,5 +1,6 @@
 //! Where a plan's time goes.
 
+use super::layer::Place;
 use super::plan::{Plan, Workspace};
 use crate::Result;
 use alloc::{string::String, vec::Vec};
@@ -54,11 +55,13 @@ impl Plan {
             let start = clock();
             step.layer(layer);
             all[i].time += clock() - start;
-            let (n, size) = (step.pictures(), |shape: [usize; 3]| shape.iter().product::<usize>());
-            let residual = layer.residual.map_or(0, |_| size(layer.to));
-            let floats = layer.weights + n * (size(layer.from) + size(layer.to) + residual);
+            let n = step.pictures();
+            let bytes =
+                |place: Place, [c, h, w]: [usize; 3]| c * h * w * size_of::<f32>() / place.per_block();
+            let residual = layer.residual.map_or(0, |place| bytes(place, layer.to));
+            let values = bytes(layer.input, layer.from) + bytes(layer.output, layer.to) + residual;
             all[i].operations += layer.operations * n as u64;
-            all[i].bytes += (floats * size_of::<f32>()) as u64;
+            all[i].bytes += (layer.weights * size_of::<f32>() + n * values) as u64;
         })?;
         Ok(all)
     }

@@ -23,7 +23,8 @@ pub(super) use product::Pointwise;
 #[cfg(feature = "std")]
 const PIECES: usize = 4;
 
-/// Pointers of one thread's run over `n` pictures. Blocked values are `[blocks][n][h][w][16]`.
+/// Pointers of one thread's run over `n` pictures. Blocked values are `[blocks][n][h][w][16]`, in
+/// bfloat16 `[blocks][n][h][w][32]`.
 pub(super) struct Run<'a> {
     pub(super) plan: &'a Plan,
     pub(super) n: usize,

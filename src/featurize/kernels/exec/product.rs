@@ -42,8 +42,7 @@ impl Run<'_> {
     pub(super) unsafe fn product(&self, layer: &Layer, p: &ProductLayer) {
         // A linear layer's pixels are pictures.
         let pixels = self.n * layer.to[1] * layer.to[2];
-        let mr = p.engine.map_or(self.plan.kernels.mr, |engine| engine.mr);
-        let (columns, own) = self.share.divide(blocks(p.sizes[1]), self.plan.nb(), pixels, mr);
+        let (columns, own) = self.divide_product(p, pixels);
         let (a, c, r) = (self.read(layer.input), self.write(layer.output), self.residual(layer));
         let first = columns.start / layer.output.per_block();
         let (from, to) = (own.start * LANES, (first * pixels + own.start) * LANES);
@@ -64,6 +63,16 @@ impl Run<'_> {
                 },
             );
         }
+    }
+
+    /// This thread's output blocks and pixels of a 1 × 1 convolution.
+    pub(in super::super) fn divide_product(
+        &self,
+        p: &ProductLayer,
+        pixels: usize,
+    ) -> (Range<usize>, Range<usize>) {
+        let mr = p.engine.map_or(self.plan.kernels.mr, |engine| engine.mr);
+        self.share.divide(blocks(p.sizes[1]), self.plan.nb(), pixels, mr)
     }
 
     /// A 1 × 1 convolution, chunk by chunk.
@@ -137,8 +146,8 @@ impl Run<'_> {
                         let from = if conv.planar { i * conv.sizes[0] + g } else { g * self.n + i };
                         let src = a.add(from * h * w * group);
                         let dst = self.scratch.add(g * conv.group_stride());
-                        for r in 0..conv.rows(rows) {
-                            let row = conv.input_row(y, r, h).map(|iy| src.add(iy * w * group));
+                        for r in 0..conv.down().rows(rows) {
+                            let row = conv.down().input_row(y, r, h).map(|iy| src.add(iy * w * group));
                             pad_row(conv, dst.add(conv.place(r)), row, w);
                         }
                     }

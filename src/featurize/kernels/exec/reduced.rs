@@ -138,8 +138,8 @@ impl Run<'_> {
                         let words = words.add(i * conv.picture());
                         let zero = engine.zero(*level);
                         let picture = Rows { step: conv.stride[1] * LANES, levels: level, ..picture(i) };
-                        for r in 0..conv.rows(rows) {
-                            let row = conv.input_row(y, r, h);
+                        for r in 0..conv.down().rows(rows) {
+                            let row = conv.down().input_row(y, r, h);
                             let row = row.map(|iy| Rows { src: picture.src.add(iy * w * LANES), ..picture });
                             let place = words.add(conv.place(r));
                             match layer.input.is_halves() {

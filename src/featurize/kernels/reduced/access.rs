@@ -2,7 +2,7 @@
 
 /// What there is of AMX for this process, and if it may not be used, who keeps it back.
 ///
-/// Reduced precision computes the same without it, by AVX-512's products.
+/// Reduced precision computes the same without it (in bfloat16 within its rounding), by AVX-512's products.
 ///
 /// ```
 /// use fruitcore::featurize::kernels::Amx;

@@ -119,6 +119,7 @@ pub(in super::super) unsafe trait Dot: Copy {
 /// Every pointer of `t` is valid for what its field says it holds, for `MR` pixels and `NB` blocks.
 #[inline(always)]
 pub(super) unsafe fn tile<D: Dot, const MR: usize, const NB: usize>(d: D, t: &Tile) {
+    debug_assert!(!t.halves && t.step == size_of::<[u32; LANES]>());
     // SAFETY: all reads and writes stay inside what the caller vouches for.
     unsafe {
         let taps = core::slice::from_raw_parts(t.taps, t.tap_count);

@@ -203,7 +203,7 @@ macro_rules! engine {
         static TILES: [[TileFn; MR]; NB] = [$(engine!(@row $nb, $mr)),+];
     };
     (@row $nb:literal, [$($mr:literal)+]) => { [$(exact::<$mr, $nb>),+] };
-    (@tiles $module:ident, $name:literal, $form:ident, $weights:literal, $tile:path, $first:expr, $around:expr,
+    (@tiles $module:ident, $name:literal, $form:ident, $weights:literal, $tile:path, $interleave:expr, $around:expr,
      $simd:expr $(, $feature:literal $(, $pack:path)?)?) => {
         mod $module {
             use super::super::tiles;
@@ -224,7 +224,7 @@ macro_rules! engine {
                 pack: PACK,
                 measure,
                 range,
-                end_to_end: $first,
+                end_to_end: $interleave,
                 around: $around,
             };
         }

@@ -63,6 +63,8 @@ impl Source {
 impl Reduced<'_> {
     /// The same with output and residual in bfloat16 or not.
     pub(in super::super) fn written(self, halves: bool) -> Self {
+        // Tiles write both of its blocks.
+        debug_assert!(!halves || self.engine.nb == 2);
         Self { halves, ..self }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::super::fold::Folded;
 use super::super::buffer::Buffer;
+use super::super::interleaved::{LINE, steps};
 use super::super::pack::rows;
 use super::super::simd::LANES;
 use super::engine::Engine;
@@ -44,10 +45,9 @@ pub(in super::super) fn pack_interleaved(
     [rows, columns]: [usize; 2],
     engine: &Engine,
 ) {
-    let line = LANES * engine.weights;
-    let steps = (columns * channels).div_ceil(line);
-    words(into, out, [engine.rows(line), rows * steps], engine, |o, i, tap| {
-        let (row, i) = (tap / steps, tap % steps * line + i);
+    let steps = steps(channels, columns);
+    words(into, out, [engine.rows(LINE), rows * steps], engine, |o, i, tap| {
+        let (row, i) = (tap / steps, tap % steps * LINE + i);
         let (column, channel) = (i / channels, i % channels);
         let inside = column < columns;
         if inside { bf16(folded.at(o, (channel * rows + row) * columns + column) as f32) } else { 0 }

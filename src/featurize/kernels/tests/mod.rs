@@ -1,5 +1,6 @@
 //! Every instruction set against a naive f64 executor: single layers of all shapes, whole networks.
 
+mod graphs;
 mod inverted;
 mod layers;
 mod networks;

@@ -110,6 +110,69 @@ fn end_to_end() {
     }
 }
 
+/// First convolutions of all kinds, and what follows them.
+#[test]
+fn first_convolutions() {
+    let padding = |top, left, bottom, right| Padding { top, left, bottom, right };
+    let firsts = [
+        // A row of the kernel in two steps; rows of a tile's own pixels, which are joined; too wide for a tile.
+        (3, Conv { padding: Padding::all(6), ..conv("lift", 3, 20, [2, 13]) }),
+        (8, Conv { stride: [1, 4], ..conv("lift", 8, 20, [2, 3]) }),
+        (17, Conv { stride: [1, 2], ..conv("lift", 17, 20, [2, 3]) }),
+        // Columns and rows that nothing reads, others that are nothing but padding.
+        (3, Conv { stride: [4, 5], ..conv("lift", 3, 35, [2, 3]) }),
+        (3, Conv { padding: padding(9, 12, 7, 11), ..conv("lift", 3, 20, [3, 3]) }),
+        (1, conv("lift", 1, 20, [9, 7])),
+    ];
+    for (channels, first) in firsts {
+        let mut graph = Graph::new([channels, 9, 7]);
+        let x = graph.push(Value::Input, Op::Conv(first)).unwrap();
+        let c = graph.shape(x).unwrap()[0];
+        let x = graph.push(x, Op::Conv(conv("lift.a", c, 40, [1, 1]))).unwrap();
+        graph.push(x, Op::GlobalAvgPool).unwrap();
+        check(&graph, 31, 2, 2).unwrap();
+    }
+}
+
+/// The input as a residual, values that several read, pooling before a depthwise convolution, operations that change
+/// nothing, linear layers one after the other.
+#[test]
+fn values_of_both_forms() {
+    let mut graph = Graph::new([3, 6, 5]);
+    let residual = Some(Value::Input);
+    let x = graph.push(Value::Input, Op::Conv(Conv { residual, ..conv("lift", 3, 3, [1, 1]) })).unwrap();
+    let y = graph.push(x, Op::Conv(Conv { residual, ..conv("lift.a", 3, 3, [1, 1]) })).unwrap();
+    let y = graph.push(y, Op::Conv(conv("lift.b", 3, 50, [1, 1]))).unwrap();
+    let pool = Op::MaxPool(Pool { kernel: [2, 2], stride: [1, 1], padding: Padding::all(1) });
+    let z = graph.push(y, pool).unwrap();
+    let depthwise = Conv { groups: 50, padding: Padding::all(1), ..conv("lift.c", 50, 50, [3, 3]) };
+    graph.push(z, Op::Conv(depthwise)).unwrap();
+    let z = graph.push(y, Op::Conv(conv("lift.d", 50, 33, [6, 5]))).unwrap();
+    let z = graph.push(z, Op::GlobalAvgPool).unwrap();
+    let z = graph.push(z, Op::Flatten(FlattenOrder::Chw)).unwrap();
+    let linear = |name: &str, features_in, features_out| Linear {
+        name: String::from(name),
+        features_in,
+        features_out,
+        activation: Activation::None,
+    };
+    let z = graph.push(z, Op::Linear(linear("lift.e", 33, 20))).unwrap();
+    graph.push(z, Op::Linear(linear("lift.f", 20, 5))).unwrap();
+    check(&graph, 37, 5, 3).unwrap();
+}
+
+/// A stride beyond counting is no reason to end the program.
+#[test]
+fn absurd_strides() {
+    for stride in [usize::MAX, 1 << 62] {
+        let mut graph = Graph::new([4, 8, 8]);
+        let first = Conv { stride: [1, stride], ..conv("lift", 4, 8, [3, 3]) };
+        if graph.push(Value::Input, Op::Conv(first)).is_ok() {
+            check(&graph, 3, 1, 1).unwrap();
+        }
+    }
+}
+
 /// Few and small, for where the properties below would take too long: a processor that is emulated.
 #[test]
 fn one_of_each() {

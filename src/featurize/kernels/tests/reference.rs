@@ -40,7 +40,9 @@ pub(super) fn run_with(
                 let src = get(node.input);
                 let out = match &node.op {
                     Op::Conv(c) => {
-                        let full = c.groups > 1 || node.input == Value::Input && halves.is_none();
+                        // The first one is in full precision but from end to end, where it suits tiles.
+                        let first = halves.is_none() || c.channels_in * c.stride[1] > 32;
+                        let full = c.groups > 1 || node.input == Value::Input && first;
                         let rounded = if full { Precision::F32 } else { precision };
                         conv(c, weights, src, c.residual.map(get), (from, to), rounded)
                     }
