@@ -137,7 +137,8 @@ impl Run<'_> {
                     for (i, level) in levels.iter_mut().enumerate().take(pictures) {
                         let words = words.add(i * conv.picture());
                         let zero = engine.zero(*level);
-                        let picture = Rows { step: conv.stride[1] * LANES, levels: level, ..picture(i) };
+                        let step = conv.stride[1].saturating_mul(LANES);
+                        let picture = Rows { step, levels: level, ..picture(i) };
                         for r in 0..conv.down().rows(rows) {
                             let row = conv.down().input_row(y, r, h);
                             let row = row.map(|iy| Rows { src: picture.src.add(iy * w * LANES), ..picture });
