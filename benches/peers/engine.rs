@@ -1,7 +1,7 @@
 //! This crate's side of `benches/peers/run.py`: runs a network as often as it is asked on standard
 //! input, so that the script can alternate between engines.
 //!
-//! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS PRECISION`: writes the features once,
+//! `peer_engine NETWORK WEIGHTS.safetensors INPUT.f32 FEATURES.f32 THREADS PRECISION [ISA]`: writes the features once,
 //! then answers each line with the seconds one run over all pictures took, and `probe` with what the machine can do now.
 
 #[path = "asked.rs"]
@@ -10,7 +10,7 @@ mod asked;
 mod probe;
 
 use asked::Failure;
-use fruitcore::featurize::kernels::{Plan, PlanOptions, Team, Workspace};
+use fruitcore::featurize::kernels::{Isa, Plan, PlanOptions, Team, Workspace};
 use fruitcore::featurize::network::{NetworkKind, NetworkSpec};
 use fruitcore::featurize::weights::Checkpoint;
 use std::{env, fs, sync::Mutex, thread, time::Instant};
@@ -48,14 +48,18 @@ fn run(
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = env::args().skip(1).collect();
-    let [network, weights, input, features, threads, precision] = &args[..] else {
-        return Err("usage: peer_engine NETWORK WEIGHTS INPUT FEATURES THREADS PRECISION".into());
+    let [network, weights, input, features, threads, precision, isa @ ..] = &args[..] else {
+        return Err("usage: peer_engine NETWORK WEIGHTS INPUT FEATURES THREADS PRECISION [ISA]".into());
     };
     let kind: NetworkKind = network.parse()?;
     let start = Instant::now();
     let weights = Checkpoint::from_bytes(fs::read(weights)?)?;
     let mut options = PlanOptions::default();
     options.precision = precision.parse()?;
+    if let [name] = isa {
+        let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
+        options.isa = known.ok_or_else(|| format!("no instruction set {name:?}"))?;
+    }
     let input = asked::floats(input)?;
     let graph = NetworkSpec::new(kind).graph()?;
     let n = input.len() / graph.input_shape().iter().product::<usize>();

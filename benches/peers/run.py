@@ -4,6 +4,7 @@
     python3 benches/peers/run.py                     # makes target/peers/env from PyPI, builds, runs
     python3 benches/peers/run.py --networks resnet50 --batches 16 --threads 1 --rounds 30
     python3 benches/peers/run.py --engines burn-flex,tract,rten    # a long build first
+    python3 benches/peers/run.py --engines openvino --isa avx2     # as on a processor without AVX-512
 
 Every engine gets the same seeded weights (torchvision's networks, exported to ONNX for the engines
 that read it) and the same pictures; outputs must agree before anything is timed. Engines take
@@ -19,6 +20,7 @@ whose build takes half an hour of a core: they take part only when named. They a
 shipped.
 """
 
+import os
 import sys
 import time
 
@@ -37,6 +39,7 @@ def arguments():
     parser.add_argument("--threads", type=int, default=CORES)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--engines", default="openvino,onnxruntime,torch,fruitcore-bf16,openvino-bf16,fruitcore-int8")
+    parser.add_argument("--isa", help="avx2: no more than these instructions, for fruitcore and OpenVINO; name no other engines")
     parser.add_argument("--engine", help="built peer_engine; built with cargo if not given")
     parser.add_argument("--peer-engines", help="built peer_engines; built with cargo if not given and needed")
     return parser.parse_args()
@@ -179,11 +182,12 @@ def compare(args, name, batch):
     pictures = numpy.random.default_rng(2).standard_normal((batch, 3, 224, 224), dtype=numpy.float32)
     export(net, pictures, onnx)
     own = [args.engine, name, weights]
-    engines = {"fruitcore": Program("fruitcore", own, pictures, args.threads, "f32")}
+    isa = [args.isa] if args.isa else []
+    engines = {"fruitcore": Program("fruitcore", own, pictures, args.threads, "f32", *isa)}
     for kind in args.engines.split(","):
         maker, _, precision = kind.partition("-")
         if maker == "fruitcore":
-            engines[kind] = Program(kind, own, pictures, args.threads, precision or "f32")
+            engines[kind] = Program(kind, own, pictures, args.threads, precision or "f32", *isa)
         elif kind in RUST:
             command = [args.peer_engines, kind, name, weights if maker == "burn" else onnx]
             engines[kind] = Program(kind, command, pictures, args.threads)
@@ -221,6 +225,8 @@ def each(args, compare):
 
 def main():
     args = arguments()
+    if args.isa:
+        os.environ["ONEDNN_MAX_CPU_ISA"] = args.isa.upper()
     if not args.inside:
         programs = {"engine": lambda: build("--example", "peer_engine")}
         if any(kind in RUST for kind in args.engines.split(",")):

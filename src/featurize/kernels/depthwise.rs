@@ -100,9 +100,13 @@ unsafe fn run<S: Simd, const K: usize, const STRIDE: usize, const N: usize>(
         let mut acc = [s.load(r.bias); N];
         for (ky, weights) in weights.iter().enumerate() {
             let src = r.rows[ky].add((x * STRIDE - r.pad_left) * LANES);
-            for (i, acc) in acc.iter_mut().enumerate() {
-                for (kx, w) in weights.iter().enumerate() {
-                    *acc = s.fma(*w, s.load(src.add((i * STRIDE + kx) * LANES)), *acc);
+            // Column by column: each is loaded once for all pixels that it is a tap of.
+            for column in 0..(N - 1) * STRIDE + K {
+                let v = s.load(src.add(column * LANES));
+                for (i, acc) in acc.iter_mut().enumerate() {
+                    if let Some(w) = column.checked_sub(i * STRIDE).and_then(|kx| weights.get(kx)) {
+                        *acc = s.fma(*w, v, *acc);
+                    }
                 }
             }
         }
