@@ -56,7 +56,7 @@ fn main() -> Result<(), Failure> {
     let weights = Checkpoint::from_bytes(fs::read(weights)?)?;
     let mut options = PlanOptions::default();
     options.precision = precision.parse()?;
-    if let [name] = isa {
+    for name in isa {
         let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
         options.isa = known.ok_or_else(|| format!("no instruction set {name:?}"))?;
     }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// On the CPU it is about the 1 × 1 and dense convolutions and the linear layers: nearly all of the work.
 /// The first convolution, depthwise filters, sums, pooling and what lies between layers stay `f32`, but in
 /// [`Bf16`](Self::Bf16) on AMX. Which instructions compute it is the processor's matter; results agree on all of
-/// them within rounding of the `f32` parts, with that one exception within bfloat16's. A GPU computes all of a network in [`F16`](Self::F16), if in anything but `f32`.
+/// them within rounding of the `f32` parts, with that one exception within bfloat16's. A GPU computes all of a
+/// network in [`F16`](Self::F16), if in anything but `f32`.
 ///
 /// ```
 /// use fruitcore::featurize::Precision;

@@ -111,7 +111,7 @@ impl<'g> Builder<'g, '_> {
         let last_early = first.checked_sub(1).and_then(|g| groups.get(g));
         let cut = last_early.map_or_else(Cut::default, |group| {
             let value = Value::Node(group.end - 1);
-            let places = arenas.both(lifetimes.slot(value)).map(|offset| halves.place(value, offset));
+            let places = [false, true].map(|late| halves.place(value, place(value, late)));
             Cut::new(before, places, self.shape(value))
         });
         let last = nodes.len().checked_sub(1).map_or(Value::Input, Value::Node);

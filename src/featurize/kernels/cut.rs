@@ -58,11 +58,6 @@ impl Arenas {
         let (late, second) = arena::place(&slots.iter().map(late).collect::<Vec<_>>());
         Self { offsets: [early, late], floats: [first, second] }
     }
-
-    /// Where a slot is in both.
-    pub(super) fn both(&self, slot: usize) -> [usize; 2] {
-        [0, 1].map(|late| self.offsets[late][slot])
-    }
 }
 
 /// What passes the cut; nothing if no layer is before it.

@@ -139,7 +139,7 @@ impl Run<'_> {
                     }
                     let px = Pixels::strip(rows, ow, down.step() * conv.line, plane);
                     let step = conv.stride[1] * channels * size_of::<u16>();
-                    product.run(Source::overlapping(words, step), c.add(at), offset(r, at), px);
+                    product.run(Source::spaced(words, step), c.add(at), offset(r, at), px);
                 }
             }
         }

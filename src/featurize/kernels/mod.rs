@@ -3,10 +3,10 @@
 //! [`Plan::new`] builds from the same [`Graph`](super::network::Graph) that Burn's executor runs:
 //! BatchNorm goes into the weights, bias, residual sum and activation into the store, 3 × 3
 //! convolutions to Winograd's algorithm where it pays, and every intermediate picture gets its place
-//! in one arena. Activations lie in blocks of 16 channels from the first layer to the last (on AMX in bfloat16, of 32). Kernels
-//! are written once over sixteen lanes and compiled for each instruction set; the best is chosen when
-//! the plan is built. [`Precision`] trades exactness for speed where the processor has products of
-//! bfloat16 or of 8 bits.
+//! in one arena. Activations lie in blocks of 16 channels from the first layer to the last (on AMX in
+//! bfloat16, of 32). Kernels are written once over sixteen lanes and compiled for each instruction set;
+//! the best is chosen when the plan is built. [`Precision`] trades exactness for speed where the
+//! processor has products of bfloat16 or of 8 bits.
 //!
 //! [`NetworkFeaturizer`](super::NetworkFeaturizer) builds and runs plans by itself on CPU devices;
 //! what is here is for programs that want slices instead of tensors, their own memory, or a profile.

@@ -25,7 +25,7 @@ impl Run<'_> {
                 .written(to)
                 .columns(&run.columns);
             for (at, px) in run.chunks(chunk) {
-                let source = Source::overlapping(run.a.wrapping_add(at).cast(), PIXEL);
+                let source = Source::spaced(run.a.wrapping_add(at).cast(), PIXEL);
                 // SAFETY: the chunk's pixels are among the caller's; behind the last is what a tile may read.
                 unsafe { product.run(source, run.c.add(at), offset(run.residual, at), px) }
             }
@@ -117,6 +117,10 @@ impl Run<'_> {
             // SAFETY: all of each picture; then as `conv`: the strip's input rows go to scratch, which holds
             // `strip` rows' worth of as many pictures; output rows `y..y + rows` are inside.
             unsafe {
+                let bring = |r: &Rows| match layer.input.is_halves() {
+                    true => copy(r, conv.groups()),
+                    false => engine.convert(r),
+                };
                 let mut levels = [Level::NONE; MOST_TOGETHER];
                 let picture = |i: usize| Rows {
                     src: a.add((first + i) * h * w * LANES),
@@ -142,11 +146,7 @@ impl Run<'_> {
                         for r in 0..conv.down().rows(rows) {
                             let row = conv.down().input_row(y, r, h);
                             let row = row.map(|iy| Rows { src: picture.src.add(iy * w * LANES), ..picture });
-                            let place = words.add(conv.place(r));
-                            match layer.input.is_halves() {
-                                true => fill_row(conv, place, row, w, zero, |r| copy(r, conv.groups())),
-                                false => fill_row(conv, place, row, w, zero, |r| engine.convert(r)),
-                            }
+                            fill_row(conv, words.add(conv.place(r)), row, w, zero, bring);
                         }
                     }
                     let px = Pixels::strip(rows, ow, conv.line(), plane);

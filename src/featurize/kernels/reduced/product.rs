@@ -51,11 +51,11 @@ pub(in super::super) struct Source {
 impl Source {
     /// Pixels of which each has a level, if any.
     pub(in super::super) fn pixels(words: *const u32, levels: *const Level) -> Self {
-        Self { levels, level_step: 1, ..Self::overlapping(words, PIXEL) }
+        Self { levels, level_step: 1, ..Self::spaced(words, PIXEL) }
     }
 
     /// Pixels in bfloat16, of which each begins `step` bytes after the one before.
-    pub(in super::super) fn overlapping(words: *const u32, step: usize) -> Self {
+    pub(in super::super) fn spaced(words: *const u32, step: usize) -> Self {
         Self { words, step, levels: ptr::null(), level_step: 0, pictures: 1, picture: 0 }
     }
 }
